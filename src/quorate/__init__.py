@@ -1,0 +1,1 @@
+"""Agreement you can run, watch and prove."""

@@ -1,0 +1,251 @@
+"""Actors: pure state machines. `step` is the only way in, its returned tuple the only way out.
+
+Source of the shape: Lynch, Distributed Algorithms (1996), chapter 8 (I/O automata).
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+import msgspec
+
+from quorate.kernel.authentic import Authenticated, Signed
+from quorate.kernel.effects import (
+    CancelTimer,
+    Change,
+    Choose,
+    Effect,
+    Ignore,
+    Output,
+    Persist,
+    Send,
+    SetTimer,
+)
+from quorate.kernel.errors import UsageError
+from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout
+from quorate.kernel.values import Fact, Map, Message, NodeId, refuse_mutable
+
+
+class _Sealed(list[Effect]):
+    def append(self, _: Effect) -> None:
+        raise UsageError("a context was used after its step had ended; do not keep `ctx`")
+
+
+_SEALED = _Sealed()
+
+
+class Context:
+    """Records what a handler does. Unusable once the step is over."""
+
+    __slots__ = ("_at_ms", "_effects", "me")
+
+    def __init__(self, me: NodeId, at_ms: int | None = None) -> None:
+        self.me = me
+        self._at_ms = at_ms
+        self._effects: list[Effect] = []
+
+    @property
+    def at_ms(self) -> int:
+        """The node's own clock in ms; only a Timed actor may look."""
+        if self._at_ms is None:
+            raise UsageError(f"{self.me} is not Timed: it has no clock to read")
+        return self._at_ms
+
+    def send(self, to: NodeId, msg: Message) -> None:
+        """Send `msg` to `to`, which may be this node itself."""
+        self._effects.append(Send(to, msg))
+
+    def broadcast(self, nodes: Iterable[NodeId], msg: Message) -> None:
+        """Send `msg` to each of `nodes`: in the order of a tuple, sorted if it is a set."""
+        append = self._effects.append
+        for node in nodes if type(nodes) is tuple else sorted(nodes):
+            append(Send(node, msg))
+
+    def set_timer(self, timer: str, after_ms: tuple[int, int]) -> None:
+        """Arm, or re-arm, a named timer that runs out after a time drawn from `after_ms`."""
+        self._effects.append(SetTimer(timer, after_ms))
+
+    def cancel_timer(self, timer: str) -> None:
+        """Disarm a named timer."""
+        self._effects.append(CancelTimer(timer))
+
+    def choose(self, key: str, options: tuple[int | str, ...]) -> None:
+        """Ask for one of `options`; the answer comes to `on_choice`."""
+        self._effects.append(Choose(key, options))
+
+    def output(self, fact: Fact) -> None:
+        """State a fact to the outside world."""
+        self._effects.append(Output(fact))
+
+    def ignore(self, reason: str) -> None:
+        """Drop the event, aloud."""
+        self._effects.append(Ignore(reason))
+
+    def sign(self, content: Message) -> Signed:
+        """A proof, which anyone may relay, that this node said `content`."""
+        return Signed(self.me, content)
+
+    def authenticate(self, content: Message, receivers: tuple[NodeId, ...]) -> Authenticated:
+        """`content` with a MAC for each of `receivers`; it convinces them and nobody else."""
+        return Authenticated(self.me, content, receivers)
+
+    def seal(self) -> tuple[Effect, ...]:
+        """End the step."""
+        effects, self._effects = self._effects, _SEALED
+        return tuple(effects)
+
+
+class Actor(msgspec.Struct, gc=False):
+    """A role of a protocol: fields, and one `on_<message>(self, ctx, src, m: <Message>)` for each.
+
+    Handlers may rebind fields and call `ctx`; field values themselves are immutable.
+    """
+
+    me: NodeId
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        """A life begins; `recovered` when durable fields were carried over."""
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        """A named timer ran out."""
+
+    def on_choice(self, ctx: Context, key: str, value: int | str) -> None:
+        """A choice that this actor asked for was made."""
+
+    def __hash__(self) -> int:
+        return hash((type(self), msgspec.structs.astuple(self)))
+
+    def step(self, event: Event) -> tuple[Self, tuple[Effect, ...]]:
+        """The actor after `event`, and what it did. Pure: `self` stays as it was."""
+        plan = plan_of(type(self))
+        new = self.__copy__()  # type: ignore[attr-defined]  # a Struct's own shallow copy, 60 ns
+        if type(event) is At:
+            ctx, event = Context(self.me, event.at_ms), event.event
+        else:
+            ctx = Context(self.me)
+        if type(event) is Receive:
+            handler = plan.handlers.get(type(event.msg))
+            if handler is None:
+                ctx.ignore(f"no handler for {type(event.msg).__name__}")
+            else:
+                handler(new, ctx, event.src, event.msg)
+        elif type(event) is Timeout:
+            new.on_timer(ctx, event.timer)
+        elif type(event) is Choice:
+            new.on_choice(ctx, event.key, event.value)
+        elif type(event) is Start:
+            new.on_start(ctx, event.recovered)
+        else:
+            raise UsageError(f"{type(self).__name__} {self.me} cannot take {event!r}")
+        effects = ctx.seal()
+        if plan.durable:
+            persist = plan.persist(self, new)
+            if persist is not None:
+                effects = (persist, *effects)
+        return new, effects
+
+    def stable(self) -> tuple[Any, ...]:
+        """The values that every crash keeps."""
+        return tuple(getattr(self, field) for field in plan_of(type(self)).stable)
+
+    def lazy(self) -> tuple[Any, ...]:
+        """The values that a crash may lose."""
+        return tuple(getattr(self, field) for field in plan_of(type(self)).lazy)
+
+    def restart(self, boot: Self, lazy: tuple[Any, ...] | None = None) -> Self:
+        """What a crash leaves: the boot image, stable fields, and `lazy` (None: as they are)."""
+        plan = plan_of(type(self))
+        new: Self = boot.__copy__()  # type: ignore[attr-defined]
+        for field, value in zip(plan.stable, self.stable(), strict=True):
+            setattr(new, field, value)
+        for field, value in zip(plan.lazy, self.lazy() if lazy is None else lazy, strict=True):
+            setattr(new, field, value)
+        return new
+
+
+class Timed(Actor, gc=False):
+    """An actor that may read its node's clock: every event reaches it inside `At`. Leases and
+    synchronous rounds need this; everything else must not."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the kernel knows about an actor class: who handles what, and what is durable."""
+
+    handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]]
+    stable: tuple[str, ...]
+    lazy: tuple[str, ...]
+
+    @property
+    def durable(self) -> bool:
+        """Whether any field survives a crash."""
+        return bool(self.stable or self.lazy)
+
+    def persist(self, old: Actor, new: Actor) -> Persist | None:
+        """The log record of the step from `old` to `new`."""
+        changes: list[Change] = []
+        for field in self.stable:
+            _compare(changes, field, getattr(old, field), getattr(new, field))
+        forced = bool(changes)
+        for field in self.lazy:
+            _compare(changes, field, getattr(old, field), getattr(new, field))
+        return Persist(tuple(changes), forced) if changes else None
+
+
+def _compare(changes: list[Change], field: str, old: Any, new: Any) -> None:
+    if new is old:
+        return
+    if type(new) is Map:
+        delta = new.delta_since(old)
+        if delta is None and new == old:
+            return
+        changes.append(Change(field, new if delta is None else delta))
+        new.track()
+    elif new != old:
+        changes.append(Change(field, new))
+
+
+_PLANS: dict[type[Actor], Plan] = {}
+
+
+def plan_of(cls: type[Actor]) -> Plan:
+    """The plan of an actor class, checked and built when it is first needed."""
+    plan = _PLANS.get(cls)
+    if plan is None:
+        plan = _PLANS[cls] = _build(cls)
+    return plan
+
+
+def _build(cls: type[Actor]) -> Plan:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    durable: dict[str, list[str]] = {"stable": [], "lazy": []}
+    for field in cls.__struct_fields__:
+        refuse_mutable(cls, field, hints[field], (Actor,))
+        for note in getattr(hints[field], "__metadata__", ()):
+            extra = getattr(note, "extra", None) or {}
+            if "durable" in extra:
+                durable[extra["durable"]].append(field)
+    handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]] = {}
+    for name, function in inspect.getmembers(cls, inspect.isfunction):
+        if not name.startswith("on_") or name in ("on_start", "on_timer", "on_choice"):
+            continue
+        bound = typing.get_type_hints(function).get("m")
+        kinds = typing.get_args(bound) or (bound,)
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Message)):
+                raise UsageError(
+                    f"{cls.__name__}.{name}: annotate `m` with its message, not with {bound}"
+                )
+            if kind in handlers:
+                raise UsageError(f"{cls.__name__} has two handlers for {kind.__name__}")
+            _check_message(kind)
+            handlers[kind] = function
+    return Plan(handlers, tuple(durable["stable"]), tuple(durable["lazy"]))
+
+
+def _check_message(kind: type[Message]) -> None:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in kind.__struct_fields__:
+        refuse_mutable(kind, field, hints[field], (Message,))

@@ -1,0 +1,35 @@
+"""Two kinds of authenticity, kept apart because they promise different things.
+
+`Authenticated` is a MAC: it convinces the receivers it was made for and proves nothing to others,
+since a receiver holds the same key. `Signed` is a proof that anyone may check and relay. Inside
+actors both are symbols that only the kernel mints; a runtime puts real tags on them when they
+leave and drops what does not verify before an actor sees it. So no actor ever meets a forgery.
+Source: Castro and Liskov, Practical Byzantine Fault Tolerance, TOCS 20(4) 2002, section 3.2.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.kernel.values import Message, NodeId
+
+
+class Signed(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """`signer` said `content`, provably. While it is symbolic, `proof` is empty."""
+
+    signer: NodeId
+    content: Message
+    proof: bytes = b""
+
+
+class Authenticated(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """`sender` said `content`, as far as each of `receivers` can tell: one MAC for each."""
+
+    sender: NodeId
+    content: Message
+    receivers: tuple[NodeId, ...]
+    tags: tuple[bytes, ...] = ()
+
+    def convinces(self, node: NodeId) -> bool:
+        """Whether `node` holds a valid tag here."""
+        return node in self.receivers

@@ -1,0 +1,78 @@
+"""What a protocol promises: named predicates over facts and states, the same in every executor.
+
+Source: Alpern and Schneider, Defining Liveness, Information Processing Letters 21(4) 1985.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from quorate.kernel.actor import Actor
+from quorate.kernel.values import Fact, NodeId
+
+A = TypeVar("A")
+
+
+class Kind(enum.Enum):
+    """When a property must hold."""
+
+    ALWAYS = "always"
+    SOMETIMES = "sometimes"
+    AT_REST = "at rest"
+    EVENTUALLY = "eventually"
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a property sees: the live roles, and the facts stated so far, in order for each node."""
+
+    actors: Mapping[NodeId, Actor]
+    facts: tuple[tuple[NodeId, Fact], ...]
+
+    def stated(self, kind: type[A]) -> Iterator[tuple[NodeId, A]]:
+        """Facts of one kind with the nodes that stated them."""
+        return ((node, fact) for node, fact in self.facts if isinstance(fact, kind))
+
+    def roles(self, kind: type[A]) -> Iterator[A]:
+        """Live roles of one kind."""
+        return (actor for actor in self.actors.values() if isinstance(actor, kind))
+
+
+class Property(msgspec.Struct, frozen=True):
+    """A promise. `per` splits facts into groups that can be judged apart: the predicate then sees
+    one group at a time (an agreement per slot costs no more as the log grows). `states` says that
+    the predicate reads actors, so that facts alone do not settle it."""
+
+    name: str
+    kind: Kind
+    holds: Callable[[View], bool]
+    per: Callable[[Fact], Hashable] | None = None
+    states: bool = False
+
+
+def always(
+    name: str,
+    holds: Callable[[View], bool],
+    per: Callable[[Fact], Hashable] | None = None,
+    states: bool = False,
+) -> Property:
+    """Holds in every state of every run."""
+    return Property(name, Kind.ALWAYS, holds, per, states)
+
+
+def sometimes(name: str, holds: Callable[[View], bool], states: bool = False) -> Property:
+    """Holds in some state of some run: the check that a world is not empty."""
+    return Property(name, Kind.SOMETIMES, holds, None, states)
+
+
+def at_rest(name: str, holds: Callable[[View], bool], states: bool = False) -> Property:
+    """Holds in every state in which nothing further can happen."""
+    return Property(name, Kind.AT_REST, holds, None, states)
+
+
+def eventually(name: str, holds: Callable[[View], bool], states: bool = False) -> Property:
+    """Holds from some point on in every fair run; in the simulator, once faults have ceased."""
+    return Property(name, Kind.EVENTUALLY, holds, None, states)

@@ -1,0 +1,194 @@
+"""One trace format, written by simulator, checker and runtime, read by the replayer.
+
+A file is lines of JSON: a header, then one record per step. Events are complete, so that a run can
+be repeated through `step`; effects are kept as a digest, and as a line for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Union
+
+import msgspec
+
+from quorate.kernel.actor import Actor, plan_of
+from quorate.kernel.effects import By, Choose, Effect, Ignore, Output, Persist, Send, SetTimer
+from quorate.kernel.errors import UsageError
+from quorate.kernel.events import At, Choice, Crash, For, Happening, Receive, Start, Timeout, core
+from quorate.kernel.process import roles_of
+from quorate.kernel.values import NodeId, encode_hook
+
+FORMAT = 1
+_BINARY = msgspec.msgpack.Encoder(enc_hook=encode_hook, order="deterministic")
+_TEXT = msgspec.json.Encoder(enc_hook=encode_hook, order="deterministic")
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a trace comes from, and so how to build the world that it happened in."""
+
+    format: int = FORMAT
+    protocol: str
+    world: str = "main"
+    mutant: str | None = None
+    settings: dict[str, Any] = {}
+    executor: str
+    seed: int | None = None
+    violated: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One step: when (µs since the start, or its index), where, what happened, what came of it."""
+
+    at_us: int
+    node: NodeId
+    event: Happening
+    digest: str
+    line: str = ""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A run."""
+
+    header: Header
+    records: tuple[Record, ...]
+
+    def hash(self) -> str:
+        """A digest of everything that happened: equal for equal runs, in any process."""
+        total = hashlib.blake2b(digest_size=16)
+        for record in self.records:
+            total.update(_BINARY.encode((record.at_us, record.node, record.event, record.digest)))
+        return total.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write the trace to a file."""
+        lines = [_TEXT.encode(self.header), *(_TEXT.encode(record) for record in self.records)]
+        path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def digest(effects: tuple[Effect, ...]) -> str:
+    """A short name for what a step did."""
+    return hashlib.blake2b(_BINARY.encode(effects), digest_size=8).hexdigest()
+
+
+def read_header(path: Path) -> Header:
+    """The header of a trace file. Raises UsageError when it is not one of ours."""
+    try:
+        with path.open("rb") as file:
+            header = msgspec.json.decode(file.readline(), type=Header)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is not a quorate trace: {error}") from error
+    if header.format != FORMAT:
+        raise UsageError(f"{path} has trace format {header.format}; this version reads {FORMAT}")
+    return header
+
+
+def read(path: Path, messages: Iterable[type]) -> Trace:
+    """The trace in a file whose messages are of the given classes."""
+    header = read_header(path)
+    kinds: Any = Union.__getitem__(tuple(messages))
+    records = []
+    for number, line in enumerate(path.read_bytes().splitlines()[1:], start=2):
+        try:
+            raw = msgspec.json.decode(line)
+            event = _event(raw["event"], kinds)
+            records.append(
+                Record(raw["at_us"], raw["node"], event, raw["digest"], raw.get("line", ""))
+            )
+        except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
+            raise UsageError(f"{path}, line {number}: not a trace record ({error})") from error
+    return Trace(header, tuple(records))
+
+
+def _event(raw: Any, messages: Any) -> Any:
+    kind = raw["type"]
+    if kind == "Receive":
+        return Receive(raw["src"], msgspec.convert(raw["msg"], messages))
+    if kind == "For":
+        return For(raw["role"], _event(raw["event"], messages))
+    if kind == "At":
+        return At(raw["at_ms"], _event(raw["event"], messages))
+    if kind == "Crash":
+        during = raw["during"]
+        inner = None if during is None else _event(during, messages)
+        return Crash(inner, raw["sent"], raw["forgets"])
+    return msgspec.convert(raw, Start | Timeout | Choice)
+
+
+def brief(value: Any) -> str:
+    """A value as a person would write it."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value or "''"
+    if isinstance(value, bytes):
+        text = value.decode("ascii", "replace")
+        return text[:24] if text.isprintable() else value[:8].hex() + "…"
+    if isinstance(value, tuple):
+        return "(" + " ".join(brief(item) for item in value) + ")"
+    if isinstance(value, frozenset):
+        return "{" + " ".join(sorted(brief(item) for item in value)) + "}"
+    if isinstance(value, msgspec.Struct) and type(value).__repr__ is msgspec.Struct.__repr__:
+        fields = ", ".join(brief(getattr(value, name)) for name in value.__struct_fields__)
+        return f"{type(value).__name__}({fields})"
+    return repr(value)
+
+
+def describe(
+    before: Actor | None, event: Happening, after: Actor, effects: Iterable[Effect]
+) -> str:
+    """One line for a step: what happened | what changed | what was done."""
+    inner = core(event)
+    role = event.role if isinstance(event, For) else after.me
+    match inner:
+        case Receive(src, msg):
+            what = f"{role} ← {src} {brief(msg)}"
+        case Timeout(timer):
+            what = f"{role} time-out {timer}"
+        case Choice(key, value):
+            what = f"{role} chose {key}={brief(value)}"
+        case Crash(None, _, forgets):
+            what = f"{role} crash" + (f", {forgets} unforced writes lost" if forgets else "")
+        case Crash(_, sent, _):
+            what = f"{role} crash in mid-step after {sent} sends"
+        case _:
+            what = f"{role} {'restart' if inner.recovered else 'start'}"
+    parts = [what]
+    if before is not None:
+        parts.extend(_changes(before, after))
+    parts.extend(line for effect in effects if (line := _effect(effect)))
+    return " | ".join(parts)
+
+
+def _changes(before: Actor, after: Actor) -> Iterable[str]:
+    for old, new in zip(roles_of(before), roles_of(after), strict=True):
+        plan = plan_of(type(new))
+        for field in new.__struct_fields__:
+            was, now = getattr(old, field), getattr(new, field)
+            if was is not now and was != now:
+                force = "log " if field in plan.stable else ""
+                yield f"{force}{field} {brief(was)}→{brief(now)}"
+
+
+def _effect(effect: Effect) -> str:
+    match effect:
+        case By(role, inner):
+            line = _effect(inner)
+            return f"{role}: {line}" if line else ""
+        case Send(to, msg):
+            return f"→ {to} {brief(msg)}"
+        case SetTimer(timer, after_ms):
+            return f"timer {timer} {after_ms[0]}–{after_ms[1]} ms"
+        case Choose(key, options):
+            return f"choose {key} of {brief(options)}"
+        case Output(fact):
+            return f"! {brief(fact)}"
+        case Ignore(reason):
+            return f"ignored: {reason}"
+        case Persist():
+            return ""
+        case _:
+            return f"cancel timer {effect.timer}"

@@ -1,0 +1,205 @@
+"""Values that actors are made of: immutable, comparable, the same in every process.
+
+Rule 1  A field value never changes; a field is rebound.
+Rule 2  Nothing here depends on hash order, so PYTHONHASHSEED never changes a result.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from collections.abc import Hashable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from typing import Annotated, Any, Generic, TypeVar, cast
+
+import immutables
+import msgspec
+
+from quorate.kernel.errors import UsageError
+
+NodeId = str
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+Stable = Annotated[T, msgspec.Meta(extra={"durable": "stable"})]
+"""Survives a crash; forced to disk before the sends and outputs of the step that changed it."""
+Lazy = Annotated[T, msgspec.Meta(extra={"durable": "lazy"})]
+"""Written without forcing: a crash may keep it or lose it, but never out of log order."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """What nodes send: immutable, hashable, encodable. One class per kind of message."""
+
+
+class Fact(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """What a node tells the outside world (decided, committed …); properties read facts."""
+
+
+class Ballot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+    """A number no two proposers share: rounds are compared first, then proposers."""
+
+    round: int = 0
+    proposer: NodeId = ""
+
+    def __repr__(self) -> str:
+        return f"{self.round}{self.proposer}"
+
+
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """What changed in a Map: new or replaced entries, and keys that went."""
+
+    updated: tuple[tuple[Any, Any], ...] = ()
+    removed: tuple[Any, ...] = ()
+
+
+_GONE = object()
+
+
+class Map(Generic[K, V]):
+    """A persistent map: `put` and `drop` give a new map and leave this one as it was.
+
+    A map that the kernel has persisted once remembers, through the next step, which keys were
+    touched, so that a step writes what it changed and never compares whole maps (ADR 0003).
+    """
+
+    __slots__ = ("_changes", "_entries", "_hash", "_origin", "_tracked")
+
+    def __init__(self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
+        self._entries: immutables.Map[K, V] = immutables.Map(entries)
+        self._origin: Map[K, V] | None = None
+        self._changes: dict[K, Any] | None = None
+        self._tracked = False
+        self._hash: int | None = None
+
+    def _next(self, entries: immutables.Map[K, V], changes: dict[K, Any]) -> Map[K, V]:
+        new: Map[K, V] = Map.__new__(Map)
+        new._entries, new._hash, new._tracked = entries, None, False
+        if self._tracked:
+            new._origin, new._changes = self, changes
+        elif self._changes is not None:
+            new._origin, new._changes = self._origin, {**self._changes, **changes}
+        else:
+            new._origin = new._changes = None
+        return new
+
+    def put(self, key: K, value: V) -> Map[K, V]:
+        """The map with `key` bound to `value`."""
+        return self._next(self._entries.set(key, value), {key: value})
+
+    def update(self, entries: Mapping[K, V]) -> Map[K, V]:
+        """The map with all of `entries` bound."""
+        return self._next(self._entries.update(entries), dict(entries)) if entries else self
+
+    def drop(self, keys: Iterable[K]) -> Map[K, V]:
+        """The map without `keys`; absent keys are passed over."""
+        gone = [key for key in keys if key in self._entries]
+        if not gone:
+            return self
+        rest = self._entries.mutate()
+        for key in gone:
+            del rest[key]
+        return self._next(rest.finish(), dict.fromkeys(gone, _GONE))
+
+    def get(self, key: K) -> V | None:
+        """The value at `key`, or None."""
+        return self._entries.get(key)
+
+    def __getitem__(self, key: K) -> V:
+        return self._entries[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def keys(self) -> KeysView[K]:
+        """Keys in no particular order; sort them wherever the order can be seen."""
+        return cast("KeysView[K]", self._entries.keys())
+
+    def items(self) -> ItemsView[K, V]:
+        """Entries in no particular order; sort them wherever the order can be seen."""
+        return cast("ItemsView[K, V]", self._entries.items())
+
+    def sorted(self) -> Iterator[tuple[K, V]]:
+        """Entries in the order of their keys."""
+        entries = self._entries
+        return iter([(key, entries[key]) for key in sorted(cast("Iterable[Any]", entries))])
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Map) and self._entries == other._entries)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self._entries)
+        return self._hash
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{key!r}: {value!r}" for key, value in self.sorted()) + "}"
+
+    def delta_since(self, before: object) -> Delta | None:
+        """The entries touched since `before`, or None when only the whole map will do."""
+        if self._changes is None or self._origin is not before:
+            return None
+        items = sorted(self._changes.items(), key=lambda item: cast("Any", item[0]))
+        return Delta(
+            tuple((key, value) for key, value in items if value is not _GONE),
+            tuple(key for key, value in items if value is _GONE),
+        )
+
+    def track(self) -> None:
+        """Kernel and recovery only: this value is on record, remember what changes from here."""
+        self._origin = self._changes = None
+        self._tracked = True
+
+    def apply(self, delta: Delta) -> Map[K, V]:
+        """The map with `delta` applied."""
+        return self.update(dict(delta.updated)).drop(delta.removed)
+
+
+def encode_hook(value: object) -> object:
+    """For msgspec encoders: a Map is written as its entries in key order."""
+    if isinstance(value, Map):
+        return [[key, item] for key, item in value.sorted()]
+    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+
+
+def decode_hook(kind: type, value: object) -> object:
+    """For msgspec decoders: the inverse of `encode_hook`, with keys and values converted."""
+    if typing.get_origin(kind) is Map or kind is Map:
+        key, item = typing.get_args(kind) or (Any, Any)
+        return Map(msgspec.convert(value, list[tuple[key, item]], dec_hook=decode_hook))  # type: ignore[valid-type]
+    raise NotImplementedError(f"cannot decode {kind}")
+
+
+_ATOMS = (int, float, str, bytes, bool, type(None))
+
+
+def refuse_mutable(owner: type, field: str, hint: Any, extra: tuple[type, ...] = ()) -> None:
+    """Raise UsageError, naming class and field, unless `hint` admits only immutable values."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return refuse_mutable(owner, field, args[0], extra)
+    if origin in (tuple, frozenset, Map) or origin in (typing.Union, types.UnionType):
+        for arg in args:
+            if arg is not Ellipsis:
+                refuse_mutable(owner, field, arg, extra)
+        return None
+    kind = origin or hint
+    if origin is typing.Literal or kind in _ATOMS:
+        return None
+    if isinstance(kind, type):
+        if issubclass(kind, (enum.Enum, *extra)):
+            return None
+        if issubclass(kind, msgspec.Struct) and kind.__struct_config__.frozen:
+            for name, inner in typing.get_type_hints(kind, include_extras=True).items():
+                if name in kind.__struct_fields__ and inner is not hint:
+                    refuse_mutable(kind, name, inner, (*extra, kind))
+            return None
+    if isinstance(kind, TypeVar):
+        return None
+    raise UsageError(
+        f"{owner.__name__}.{field} has type {hint!r}, which may hold a mutable value; use numbers, "
+        "text, bytes, enums, tuples, frozensets, frozen Structs or quorate.kernel.Map"
+    )

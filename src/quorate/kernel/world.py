@@ -1,0 +1,55 @@
+"""A world: processes, the network between them, what may fail, and what must hold."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+import msgspec
+
+from quorate.kernel.actor import Actor
+from quorate.kernel.errors import UsageError
+from quorate.kernel.process import roles_of
+from quorate.kernel.property import Property
+from quorate.kernel.values import NodeId
+
+
+class Network(enum.Enum):
+    """What the checker's network may do. The simulator draws faults of its own instead."""
+
+    SET = "set"  # messages stay for ever: loss, duplication and reordering
+    MULTISET = "multiset"  # each copy is delivered once at most, in any order
+    FIFO = "fifo"  # each link delivers in order; nothing is lost
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """`processes` are boot images. At most `crashes` crashes happen, among `crashable` (None: all);
+    `bounds` names in words what the actors' own limits cut off, so that a verdict can say so."""
+
+    processes: tuple[Actor, ...]
+    properties: tuple[Property, ...]
+    network: Network = Network.SET
+    crashes: int = 0
+    crashable: frozenset[NodeId] | None = None
+    bounds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [role.me for process in self.processes for role in roles_of(process)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f"two roles share the name {twice[0]!r}; every role needs its own")
+
+    def hosts(self) -> dict[NodeId, int]:
+        """Role name to the index of its process."""
+        return {
+            role.me: index
+            for index, process in enumerate(self.processes)
+            for role in roles_of(process)
+        }
+
+    def may_crash(self, process: Actor) -> bool:
+        """Whether faults may befall this process."""
+        return self.crashable is None or process.me in self.crashable
+
+
+WorldMaker = Callable[..., World]

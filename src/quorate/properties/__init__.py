@@ -1,0 +1,1 @@
+"""What agreement, commit, broadcast, logs and registers promise: named properties over facts."""
