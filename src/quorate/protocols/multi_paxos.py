@@ -426,7 +426,8 @@ class Replica(Actor):
 
     def stand_on(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.votes = self.votes.drop([slot for slot, _ in self.votes.items() if slot <= snapshot.slot])
+        gone = [slot for slot, _ in self.votes.items() if slot <= snapshot.slot]
+        self.votes = self.votes.drop(gone)
 
     # Reads: a quorum that still follows after the read came proves that no newer leader decided.
 

@@ -1,0 +1,30 @@
+# make run | test | check | nightly | bench | fmt: each sets up what it needs.
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: run test check nightly bench fmt lock setup
+
+setup: $(READY)
+$(READY): requirements.lock pyproject.toml scripts/setup
+	bash scripts/setup && touch $@
+
+run: $(READY)
+	.venv/bin/quorate up --dir quorate-data
+
+test: $(READY)
+	$(PY) -m pytest -n 2
+
+check: $(READY)
+	.venv/bin/ruff format --check src tests && .venv/bin/ruff check src tests && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
+
+nightly: $(READY)
+	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2
+
+bench: $(READY)
+	bash scripts/peers && .venv/bin/quorate bench all
+
+fmt: $(READY)
+	.venv/bin/ruff format src tests && .venv/bin/ruff check --fix src tests
+
+lock:
+	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
