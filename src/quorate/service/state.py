@@ -55,6 +55,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.revision = 0
+        self.bytes = 0  # of keys and values
         self._items: dict[bytes, Item] = {}
         self._keys: list[bytes] = []
         self._sessions: dict[int, Session] = {}  # in order of last use, oldest first
@@ -103,16 +104,21 @@ class Machine:
     def _put(self, command: Put | CompareAndSet) -> int:
         self.revision += 1
         old = self._items.get(command.key)
+        self.bytes += len(command.value)
         if old is None:
             insort(self._keys, command.key)
+            self.bytes += len(command.key)
             self._items[command.key] = (command.value, self.revision, self.revision, 1)
         else:
+            self.bytes -= len(old[0])
             self._items[command.key] = (command.value, old[1], self.revision, old[3] + 1)
         return self.revision
 
     def _delete(self, command: Delete) -> int:
-        if self._items.pop(command.key, None) is None:
+        old = self._items.pop(command.key, None)
+        if old is None:
             return 0
+        self.bytes -= len(command.key) + len(old[0])
         del self._keys[bisect_left(self._keys, command.key)]
         self.revision += 1
         return self.revision
@@ -122,7 +128,7 @@ class Machine:
         held = None if item is None else item[0]
         return self._put(command) if held == command.expected else 0
 
-    def read(self, query: Get | Range) -> Item | None | list[tuple[bytes, Item]]:
+    def read(self, query: Get | Range) -> Item | list[tuple[bytes, Item]] | None:
         """The item at a key, or the items of a range with their keys."""
         if type(query) is Get:
             return self._items.get(query.key)
@@ -146,3 +152,4 @@ class Machine:
         self._sessions = dict(read.sessions)
         self._items = dict(read.items)
         self._keys = [key for key, _ in read.items]
+        self.bytes = sum(len(key) + len(item[0]) for key, item in read.items)

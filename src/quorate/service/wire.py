@@ -51,6 +51,22 @@ class OpenSession(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False)
 Command = Put | Delete | CompareAndSet | OpenSession
 
 
+def problem_of(command: Command) -> str:
+    """What is wrong with a command, or nothing."""
+    if type(command) is OpenSession:
+        return ""
+    if not 0 < len(command.key) <= KEY_BYTES_MAX:
+        return f"a key has 1 to {KEY_BYTES_MAX} bytes, not {len(command.key)}"
+    if type(command) is not Delete and len(command.value) > VALUE_BYTES_MAX:
+        return f"a value has at most {VALUE_BYTES_MAX} bytes, not {len(command.value)}"
+    return ""
+
+
+def grows(command: Command) -> bool:
+    """Whether a command may make the store larger."""
+    return type(command) is Put or type(command) is CompareAndSet
+
+
 class Write(msgspec.Struct, frozen=True, array_like=True, tag="w", gc=False):
     """Commands `first`, `first` + 1, … of a session; every one below `acked` has been answered.
 
@@ -70,7 +86,7 @@ class Get(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 
 class Range(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """Items from `start` up to, not including, `end` (b"": no end), at most `limit`, in key order."""
+    """Items from `start` up to, not including, `end` (b"": no end), at most `limit`, in order."""
 
     start: bytes
     end: bytes
@@ -115,7 +131,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, tag="A", gc=False):
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="R", gc=False):
     """Not answered. `id` is the Query's id or the Write's `first`; `leader` is where to go instead.
 
-    `reason`: "not leader" (nothing was done), "unknown" (a write may yet take effect: send it again
+    `reason`: "not leader" (nothing done), "unknown" (a write may yet take effect: send it again
     under the same numbers), "busy" (nothing was done), "session" (the session is gone), "gap" (an
     earlier command of the session has not arrived), or what was wrong with the request.
     """
