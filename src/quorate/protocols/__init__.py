@@ -1,0 +1,157 @@
+"""The catalogue: every protocol, found by the name of its module, described by its docstring."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from quorate.kernel import Actor, Message, Property, UsageError, World, WorldMaker
+
+SECTIONS = (
+    "Problem",
+    "Source",
+    "Model",
+    "Roles",
+    "Messages",
+    "Stable",
+    "Guarantees",
+    "Cost",
+    "Deviations",
+)
+_SECTION = re.compile(rf"^({'|'.join(SECTIONS)})(?: +|$)", re.MULTILINE)
+_ENTRY = re.compile(r"^  (\S+) +", re.MULTILINE)
+
+
+class Protocol(msgspec.Struct, frozen=True):
+    """What is known of a protocol: its code, and what its docstring says of it.
+
+    `sections` holds the text of each section of the docstring, without its indentation;
+    `actors` are the roles that the section Roles names, in that order.
+    """
+
+    name: str
+    title: str
+    summary: str
+    module: str
+    actors: tuple[type[Actor], ...]
+    messages: tuple[type[Message], ...]
+    properties: tuple[Property, ...]
+    worlds: Mapping[str, WorldMaker]
+    sections: Mapping[str, str]
+
+    def entries(self, section: str) -> dict[str, str]:
+        """A section of one entry a line (Roles, Messages, Stable): name to meaning."""
+        pieces = _ENTRY.split("\n" + self.sections[section])[1:]
+        return {name: _joined(text) for name, text in zip(pieces[::2], pieces[1::2], strict=True)}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all protocols, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def all_protocols() -> tuple[Protocol, ...]:
+    """Every protocol, sorted by name."""
+    return tuple(find(name) for name in names())
+
+
+def find(name: str) -> Protocol:
+    """The protocol of that name. Raises UsageError, with the names there are, for any other."""
+    if name not in names():
+        raise unknown("protocol", name, names())
+    module = importlib.import_module(f"{__name__}.{name}")
+    heading, _, body = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
+    title, _, summary = _joined(heading).partition(": ")
+    sections = _sections(body)
+    roles = _ENTRY.findall("\n" + sections.get("Roles", ""))
+    return Protocol(
+        name=name,
+        title=title,
+        summary=summary.rstrip("."),
+        module=module.__name__,
+        actors=tuple(getattr(module, role) for role in roles),
+        messages=typing.get_args(module.Msg) or (module.Msg,),
+        properties=module.PROPERTIES,
+        worlds=module.WORLDS,
+        sections=sections,
+    )
+
+
+def build_world(
+    protocol: str,
+    world: str = "main",
+    settings: Mapping[str, object] = {},
+    mutant: str | None = None,
+) -> World:
+    """A world of a protocol. Settings may be text: each is converted to what its parameter takes.
+
+    Raises UsageError for a protocol, world, mutant, setting or value that does not exist.
+    """
+    maker = world_maker(protocol, world, mutant)
+    hints = typing.get_type_hints(maker)
+    defaults = settings_of(maker)
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name not in defaults:
+            raise unknown(
+                "setting", name, [f"{key}={default}" for key, default in defaults.items()]
+            )
+        try:
+            values[name] = msgspec.convert(value, hints[name], strict=False)
+        except msgspec.ValidationError:
+            kind = getattr(hints[name], "__name__", hints[name])
+            raise UsageError(f"setting {name}: {value!r} is not of type {kind}") from None
+    return maker(**values)
+
+
+def world_maker(protocol: str, world: str = "main", mutant: str | None = None) -> WorldMaker:
+    """The function that makes a world of a protocol, or the world in which a mutant is caught."""
+    worlds = find(protocol).worlds
+    if mutant is None:
+        if world not in worlds:
+            raise unknown("world", world, worlds)
+        return worlds[world]
+    if world != "main":
+        raise UsageError(f"mutant {mutant} has a world of its own: leave out world {world!r}")
+    # The mutants build on the protocols, so the catalogue may not need them to be imported.
+    from quorate.mutants import find_mutants
+
+    mutants = {each.name: each.world for each in find_mutants(protocol)}
+    if mutant not in mutants:
+        raise unknown("mutant", mutant, mutants)
+    maker: WorldMaker = mutants[mutant]
+    return maker
+
+
+def settings_of(maker: WorldMaker) -> dict[str, Any]:
+    """The settings that a world takes, with their defaults."""
+    return {name: each.default for name, each in inspect.signature(maker).parameters.items()}
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that does not exist: what it may have meant, and all there is."""
+    options = list(known)
+    near = difflib.get_close_matches(name, [option.partition("=")[0] for option in options], 3, 0.5)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    there = ", ".join(options) if options else "none"
+    return UsageError(f"there is no {what} {name!r}.{hint} There is: {there}")
+
+
+def _sections(body: str) -> dict[str, str]:
+    pieces = _SECTION.split(body)[1:]
+    return {
+        name: text.strip("\n") if text.startswith("\n") else _joined(text)
+        for name, text in zip(pieces[::2], pieces[1::2], strict=True)
+    }
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
