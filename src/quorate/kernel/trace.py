@@ -114,7 +114,7 @@ def _event(raw: Any, messages: Any) -> Any:
     if kind == "Crash":
         during = raw["during"]
         inner = None if during is None else _event(during, messages)
-        return Crash(inner, raw["sent"], raw["forgets"])
+        return Crash(inner, raw["sent"], raw["forgets"], raw["undone"])
     return msgspec.convert(raw, Start | Timeout | Choice)
 
 
@@ -150,9 +150,10 @@ def describe(
             what = f"{role} time-out {timer}"
         case Choice(key, value):
             what = f"{role} chose {key}={brief(value)}"
-        case Crash(None, _, forgets):
-            what = f"{role} crash" + (f", {forgets} unforced writes lost" if forgets else "")
-        case Crash(_, sent, _):
+        case Crash(None, _, forgets, undone):
+            lost = f", {forgets + undone} writes lost" if forgets + undone else ""
+            what = f"{role} crash{lost}"
+        case Crash(_, sent):
             what = f"{role} crash in mid-step after {sent} sends"
         case _:
             what = f"{role} {'restart' if inner.recovered else 'start'}"

@@ -1,0 +1,6 @@
+"""The simulator: any world in virtual time, under seeded faults."""
+
+from quorate.sim.campaign import Campaign, Task, campaign, run_seeds
+from quorate.sim.faults import Faults
+from quorate.sim.replay import Replay, replay
+from quorate.sim.run import Run, simulate
