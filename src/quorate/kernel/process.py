@@ -77,10 +77,15 @@ def address(actor: Actor, role: NodeId, event: Event) -> Event:
     return For(role, event) if isinstance(actor, Process) else event
 
 
+def unwrapped(effect: Effect) -> Effect:
+    """The effect itself, whichever role it is of."""
+    return effect.effect if type(effect) is By else effect
+
+
 def forces(effects: tuple[Effect, ...]) -> bool:
     """Whether a step must reach the disk before its sends and outputs may leave."""
     for effect in effects:
-        inner = effect.effect if type(effect) is By else effect
+        inner = unwrapped(effect)
         if type(inner) is Persist and inner.forced:
             return True
     return False

@@ -145,16 +145,19 @@ class Proposer(Actor):
         self.prepare(ctx)
 
     def on_timer(self, ctx: Context, timer: str) -> None:
-        self.prepare(ctx)
+        if self.phase is Phase.DONE:
+            self.tell(ctx)
+        else:
+            self.prepare(ctx)
 
     def prepare(self, ctx: Context) -> None:
         round = max(self.round, self.refused) + 1
-        if round > self.rounds_max:
+        if self.rounds_max and round > self.rounds_max:
             return ctx.ignore("no rounds left")
         self.round, self.phase = round, Phase.PREPARING
         self.promises, self.accepted = frozenset(), frozenset()
         ctx.broadcast(self.quorums.phase1.nodes, Prepare(self.ballot))
-        if round < self.rounds_max:
+        if round != self.rounds_max:
             ctx.set_timer("retry", RETRY_MS)
 
     def on_promise(self, ctx: Context, src: NodeId, m: Promise) -> None:
@@ -176,8 +179,12 @@ class Proposer(Actor):
         self.accepted |= {src}
         if self.quorums.phase2.won(self.accepted):
             self.phase, self.accepted = Phase.DONE, frozenset()
-            ctx.cancel_timer("retry")
-            ctx.broadcast(self.learners, Success(self.chosen))
+            self.tell(ctx)
+
+    def tell(self, ctx: Context) -> None:
+        """Spread the news, again and again, since it may be lost."""
+        ctx.broadcast(self.learners, Success(self.chosen))
+        ctx.set_timer("retry", RETRY_MS)
 
     def on_nack(self, ctx: Context, src: NodeId, m: Nack) -> None:
         if m.ballot != self.ballot or self.phase is Phase.DONE:
@@ -201,9 +208,9 @@ PROPERTIES = (agreement, validity, decision, termination)
 
 
 def world(
-    proposers: int = 2, acceptors: int = 3, rounds: int = 1, crashes: int = 0, learners: int = 1
+    proposers: int = 2, acceptors: int = 3, rounds: int = 0, crashes: int = 0, learners: int = 1
 ) -> World:
-    """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own."""
+    """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own. 0 rounds: no end."""
     quorum = Majority(tuple(f"a{i}" for i in range(1, acceptors + 1)))
     heard = tuple(f"l{i}" for i in range(1, learners + 1))
     leads = [
@@ -215,11 +222,18 @@ def world(
         properties=PROPERTIES,
         crashes=crashes,
         crashable=frozenset(quorum.nodes) | {lead.me for lead in leads},
-        bounds=(f"each proposer leads rounds 1 to {rounds}",),
+        bounds=(f"each proposer leads rounds 1 to {rounds}",) if rounds else (),
     )
 
 
-def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 1, crashes: int = 0) -> World:
+def small(
+    proposers: int = 2, acceptors: int = 3, rounds: int = 1, crashes: int = 0, learners: int = 1
+) -> World:
+    """The same with few rounds, so that it can be explored to its end."""
+    return world(proposers, acceptors, rounds, crashes, learners)
+
+
+def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int = 0) -> World:
     """Nodes n1…, each with an acceptor and a learner; the first few also have a proposer."""
     apart = world(proposers, nodes, rounds, crashes, nodes)
     processes = []
@@ -234,4 +248,4 @@ def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 1, crashes: int 
     )
 
 
-WORLDS = {"main": world, "colocated": colocated}
+WORLDS = {"main": world, "small": small, "colocated": colocated}

@@ -37,6 +37,7 @@ from quorate.kernel import (
     forces,
     roles_of,
     unforced_after,
+    unwrapped,
 )
 from quorate.kernel.events import At
 from quorate.sim.faults import Faults
@@ -51,7 +52,7 @@ class Node:
 
     __slots__ = (
         "actor", "boot", "held_until", "incarnation", "index", "local", "may_fail", "me",
-        "paused", "timed", "timers", "undurable", "unforced", "up",
+        "missed", "paused", "timed", "timers", "undurable", "unforced", "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -62,7 +63,8 @@ class Node:
         self.timed = any(isinstance(role, Timed) for role in roles_of(boot))
         self.up = True
         self.incarnation = 0
-        self.paused: list[tuple[NodeId, Event]] | None = None
+        self.paused = False
+        self.missed: list[tuple[Any, ...]] = []
         self.timers: dict[tuple[NodeId, str], int] = {}
         self.unforced: tuple[Any, ...] = ()
         self.held_until = 0  # effects leave no earlier: a forced write is under way
@@ -130,10 +132,7 @@ class Simulation:
             if kind == DELIVER:
                 self._arrive(entry)
             elif kind == FIRE:
-                node, role, timer = entry[3], entry[4], entry[5]
-                if node.timers.get((role, timer)) == entry[1]:
-                    del node.timers[role, timer]
-                    self._happen(node, role, Timeout(timer))
+                self._fire(entry)
             elif kind == RELEASE:
                 node, incarnation, effects = entry[3], entry[4], entry[5]
                 if node.incarnation == incarnation:
@@ -157,7 +156,7 @@ class Simulation:
         for node in self.nodes:
             if not node.up:
                 self._restart(node)
-            elif node.paused is not None:
+            elif node.paused:
                 self._resume(node)
 
     def _push(self, at_us: int, *entry: Any) -> int:
@@ -169,15 +168,20 @@ class Simulation:
 
     def _arrive(self, entry: tuple[Any, ...]) -> None:
         node = entry[3]
-        if node.up:
+        if node.paused:
+            node.missed.append(entry)
+        elif node.up:
             self.deliveries += 1
-            self._happen(node, entry[4], Receive(entry[5], entry[6]))
+            self._step(node, entry[4], Receive(entry[5], entry[6]))
 
-    def _happen(self, node: Node, role: NodeId, event: Event) -> None:
-        if node.paused is not None:
-            node.paused.append((role, event))
-            return
-        self._step(node, role, event)
+    def _fire(self, entry: tuple[Any, ...]) -> None:
+        node, role, timer = entry[3], entry[4], entry[5]
+        if node.timers.get((role, timer)) == entry[1]:
+            if node.paused:
+                node.missed.append(entry)  # it may yet be cancelled by what the node handles first
+                return
+            del node.timers[role, timer]
+            self._step(node, role, Timeout(timer))
 
     def _step(self, node: Node, role: NodeId, event: Event) -> None:
         self.steps += 1
@@ -201,14 +205,14 @@ class Simulation:
 
     def _drain(self, node: Node) -> None:
         """What a node sent itself comes before anything else."""
-        while node.local and node.up and node.paused is None:
+        while node.local and node.up and not node.paused:
             role, event = node.local.popleft()
             self._step(node, role, event)
 
     def _through_disk(
         self, node: Node, before: Actor, unforced: tuple[Any, ...], effects: tuple[Effect, ...]
     ) -> None:
-        """Hold effects until the writes that they rest on are durable."""
+        """Hold what leaves the node until the writes that it rests on are durable."""
         if forces(effects):
             node.held_until = max(node.held_until, self.now_us) + self.faults.disk_us
             node.undurable.append((node.held_until, before, unforced))
@@ -216,7 +220,9 @@ class Simulation:
             self._durable(node)
             self._emit(node, effects)
         elif effects:
-            self._push(node.held_until, RELEASE, node, node.incarnation, effects)
+            leaving = tuple(e for e in effects if type(unwrapped(e)) in (Send, Output))
+            self._emit(node, tuple(e for e in effects if e not in leaving))
+            self._push(node.held_until, RELEASE, node, node.incarnation, leaving)
 
     def _durable(self, node: Node) -> None:
         while node.undurable and node.undurable[0][0] <= self.now_us:
@@ -283,7 +289,7 @@ class Simulation:
         draw = self._faulty
         if kind == "partition":
             return self._partition()
-        victims = [n for n in self.nodes if n.may_fail and n.up and n.paused is None]
+        victims = [n for n in self.nodes if n.may_fail and n.up and not n.paused]
         if not victims:
             return
         node = draw.choice(victims)
@@ -292,7 +298,7 @@ class Simulation:
             down_us = draw.randint(*self.faults.down_ms) * 1000
             self._push(self.now_us + down_us, FAULT, lambda: self._restart(node), -1.0)
         else:
-            node.paused = []
+            node.paused = True
             pause_us = draw.randint(*self.faults.pause_ms) * 1000
             self._push(self.now_us + pause_us, FAULT, lambda: self._resume(node), -1.0)
 
@@ -328,7 +334,8 @@ class Simulation:
         node.timers.clear()
         node.local.clear()
         node.undurable.clear()
-        node.unforced, node.held_until, node.paused = (), 0, None
+        node.missed.clear()
+        node.unforced, node.held_until, node.paused = (), 0, False
         if self.records is not None:
             event = Crash(forgets=len(images) - 1 - pick, undone=undone)
             line = describe(None, event, node.actor, ())
@@ -340,8 +347,10 @@ class Simulation:
             self._step(node, node.me, Start(recovered=True))
 
     def _resume(self, node: Node) -> None:
-        missed, node.paused = node.paused or [], None
-        for role, event in missed:
-            if node.up:
-                self._step(node, role, event)
+        missed, node.missed, node.paused = node.missed, [], False
+        for entry in missed:
+            if entry[2] == FIRE:
+                self._fire(entry)
+            else:
+                self._arrive(entry)
         self._drain(node)

@@ -30,13 +30,14 @@ from quorate.kernel import (
     forces,
     roles_of,
     unforced_after,
+    unwrapped,
 )
 from quorate.kernel.events import For
 from quorate.sim.judge import Judge
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """What came of a replay: the property that broke, and the first record that came out otherwise."""
+    """What came of a replay: the property that broke, the first record that came out otherwise."""
 
     violated: str | None
     steps: int
@@ -108,7 +109,7 @@ class _World:
             before = node.actor
             node.actor, effects = before.step(event.during)
             node.unforced = unforced_after(node.unforced, before, node.actor, effects)
-            sends = [e for e in effects if isinstance(_inner(e), Send)]
+            sends = [e for e in effects if isinstance(unwrapped(e), Send)]
             self._apply(node, before.me, tuple(sends[: event.sent]))
         if event.undone > len(node.forced):
             return "it had not forced so many writes", ""
@@ -140,10 +141,6 @@ class _World:
                     self.judge.fact(role, fact)
                 case _:
                     pass
-
-
-def _inner(effect: Effect) -> Effect:
-    return effect.effect if isinstance(effect, By) else effect
 
 
 def replay(world: World, trace: Trace) -> Replay:
