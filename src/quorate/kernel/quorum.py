@@ -98,6 +98,12 @@ class Weighted(QuorumSystem, frozen=True, tag=True):
     weights: tuple[int, ...]
     threshold: int
 
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.nodes):
+            raise UsageError(
+                f"{len(self.nodes)} nodes, but {len(self.weights)} weights: give one for each"
+            )
+
     def holds(self, voters: frozenset[NodeId]) -> bool:
         pairs = zip(self.nodes, self.weights, strict=True)
         return sum(weight for node, weight in pairs if node in voters) >= self.threshold
@@ -108,6 +114,10 @@ class Grid(QuorumSystem, frozen=True, tag=True):
 
     width: int
     rows: bool = True
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or len(self.nodes) % self.width:
+            raise UsageError(f"{len(self.nodes)} nodes do not fill rows of {self.width}")
 
     def holds(self, voters: frozenset[NodeId]) -> bool:
         starts = range(0, len(self.nodes), self.width)

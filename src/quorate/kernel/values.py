@@ -93,7 +93,7 @@ class Map(Generic[K, V]):
 
     def drop(self, keys: Iterable[K]) -> Map[K, V]:
         """The map without `keys`; absent keys are passed over."""
-        gone = [key for key in keys if key in self._entries]
+        gone = [key for key in dict.fromkeys(keys) if key in self._entries]
         if not gone:
             return self
         rest = self._entries.mutate()

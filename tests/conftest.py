@@ -1,0 +1,29 @@
+"""Options and fixtures that every test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TRACES = Path(__file__).parent / "traces"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write golden files anew")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares text with the file of that name in tests/traces, or writes it with --rewrite."""
+
+    def compare(name: str, text: str) -> None:
+        path = TRACES / name
+        if request.config.getoption("--rewrite"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"{path} is missing; pytest --rewrite makes it"
+        assert text == path.read_text(), f"{path} differs; if that is meant: pytest --rewrite"
+
+    return compare
