@@ -1,0 +1,168 @@
+"""One file of the write-ahead log: its layout, and what to believe of one after a crash.
+
+    magic 8 | length 4 | digest 16 | header, msgpack: format, cluster, node, number, salt
+    length 4 | check 4 | digest 16 | body        one record for each force
+    zeros                                        allocated ahead
+
+Integers are big-endian. `check` is a CRC-32 of the segment's salt and the record's offset and
+length; `digest` is a BLAKE2b, keyed by the salt, of offset, length and body. So what was written to
+another place, to an earlier segment or for another cluster is not taken for a record of this one.
+
+A record is forced before the next is written: a crash leaves one record in doubt, the last. It is
+torn, and may be cut off, if it runs past the end of the file, or if one of the 512-byte sectors
+that it lies in reads as zeros from there on, *and* no record follows. Any other damage is to
+something that was promised to be durable, and is refused: cutting there could undo a promise
+(Alagappan et al., Protocol-Aware Recovery, FAST 2018, section 3). What cannot be told apart is a
+forced last record that has a whole sector of zeros in its own body, and then rots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from mmap import mmap
+
+import msgspec
+
+from quorate.kernel import NodeId, StorageError, UsageError
+
+FORMAT = 1
+MAGIC = b"QRTEWAL\n"
+SECTOR_BYTES = 512
+BODY_BYTES_MAX = (1 << 32) - 1
+
+_PREFIX = struct.Struct(">8sI16s")  # magic, length of the header, digest of the header
+_RECORD = struct.Struct(">II16s")  # length of the body, check, digest
+_PLACE = struct.Struct(">QI")  # offset of the record, length of its body
+_NOT_ZERO = re.compile(rb"[^\0]")
+
+RECORD_BYTES = _RECORD.size
+
+
+class Header(msgspec.Struct, frozen=True):
+    """Whose segment this is; `salt` is drawn anew for each."""
+
+    format: int
+    cluster: str
+    node: NodeId
+    number: int
+    salt: bytes
+
+
+def pack_header(header: Header) -> bytes:
+    """The first bytes of a segment."""
+    text = msgspec.msgpack.encode(header)
+    return _PREFIX.pack(MAGIC, len(text), _digest(b"", 0, text)) + text
+
+
+def read_header(data: mmap) -> tuple[Header, int]:
+    """The header of a segment, and the offset of its first record.
+
+    Raises StorageError when it is damaged, UsageError when a newer version wrote it.
+    """
+    if len(data) < _PREFIX.size or data[: len(MAGIC)] != MAGIC:
+        raise StorageError("offset 0: not a quorate log")
+    _, length, digest = _PREFIX.unpack_from(data)
+    start = _PREFIX.size + length
+    text = data[_PREFIX.size : start]
+    if len(text) < length or _digest(b"", 0, text) != digest:
+        raise StorageError("offset 0: the header is damaged")
+    header = msgspec.msgpack.decode(text, type=Header)
+    if header.format > FORMAT:
+        raise UsageError(f"log format {header.format}; this version reads up to {FORMAT}")
+    return header, start
+
+
+def seal(salt: bytes, offset: int, record: bytearray) -> None:
+    """Fill in the first RECORD_BYTES of `record`, whose body follows them."""
+    length = len(record) - RECORD_BYTES
+    if length > BODY_BYTES_MAX:
+        raise StorageError(f"a record of {length} bytes is more than a log can hold")
+    with memoryview(record) as view:
+        digest = _digest(salt, offset, view[RECORD_BYTES:])
+    _RECORD.pack_into(record, 0, length, _check(salt, offset, length), digest)
+
+
+def records(data: mmap, salt: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and body of each record from `start` up to the first that is not whole."""
+    offset = start
+    while (body := _whole(data, salt, offset)) is not None:
+        yield offset, body
+        offset += RECORD_BYTES + len(body)
+
+
+def judge_tail(data: mmap, salt: bytes, offset: int) -> bool:
+    """Whether a torn record lies at `offset`, where no whole one does; False at a clean end.
+
+    Raises StorageError when it is neither, but damage to what had been durable.
+    """
+    size = len(data)
+    if _zero(data, offset, size) or size - offset < RECORD_BYTES:
+        return not _zero(data, offset, size)
+    length = _length(data, salt, offset)
+    if length is not None:
+        end = offset + RECORD_BYTES + length
+        torn = end > size or (_zero(data, end, size) and _zero_sector(data, offset, end))
+    else:
+        torn = _zero_sector(data, offset, offset + RECORD_BYTES) and not _any(data, salt, offset)
+    if torn:
+        return True
+    raise StorageError(
+        f"offset {offset}: a record that was durable is damaged; restore this node from its peers "
+        "(an empty directory and a new name), not by cutting the file"
+    )
+
+
+def _check(salt: bytes, offset: int, length: int) -> int:
+    return zlib.crc32(_PLACE.pack(offset, length), zlib.crc32(salt))
+
+
+def _digest(salt: bytes, offset: int, body: bytes | memoryview) -> bytes:
+    digest = hashlib.blake2b(_PLACE.pack(offset, len(body)), digest_size=16, key=salt)
+    digest.update(body)
+    return digest.digest()
+
+
+def _length(data: mmap, salt: bytes, offset: int) -> int | None:
+    """The length of the body of the record at `offset`, if its first fields can be believed."""
+    if offset + RECORD_BYTES > len(data):
+        return None
+    length, check, _ = _RECORD.unpack_from(data, offset)
+    return int(length) if check == _check(salt, offset, length) else None
+
+
+def _whole(data: mmap, salt: bytes, offset: int) -> bytes | None:
+    length = _length(data, salt, offset)
+    if length is None or offset + RECORD_BYTES + length > len(data):
+        return None
+    body = data[offset + RECORD_BYTES : offset + RECORD_BYTES + length]
+    digest = _RECORD.unpack_from(data, offset)[2]
+    return body if _digest(salt, offset, body) == digest else None
+
+
+def _any(data: mmap, salt: bytes, after: int) -> bool:
+    """Whether a whole record starts anywhere beyond `after`."""
+    offset = after + 1
+    while (found := _NOT_ZERO.search(data, offset)) is not None:
+        offset = max(offset, found.start() - RECORD_BYTES + 1)
+        if _whole(data, salt, offset) is not None:
+            return True
+        offset += 1
+    return False
+
+
+def _zero(data: mmap, start: int, end: int) -> bool:
+    return _NOT_ZERO.search(data, start, end) is None
+
+
+def _zero_sector(data: mmap, start: int, end: int) -> bool:
+    """Whether the part of some sector that the bytes from `start` to `end` touch, up to the
+    sector's end, reads as zeros."""
+    first = start - start % SECTOR_BYTES
+    return any(
+        _zero(data, max(start, sector), min(sector + SECTOR_BYTES, len(data)))
+        for sector in range(first, end, SECTOR_BYTES)
+    )
