@@ -38,7 +38,9 @@ from quorate.kernel import (
     Message,
     NodeId,
     Process,
+    QuorumSystem,
     Stable,
+    Threshold,
     World,
 )
 from quorate.properties.consensus import (
@@ -179,6 +181,7 @@ class Proposer(Actor):
         self.accepted |= {src}
         if self.quorums.phase2.won(self.accepted):
             self.phase, self.accepted = Phase.DONE, frozenset()
+            ctx.output(Decided(self.chosen))
             self.tell(ctx)
 
     def tell(self, ctx: Context) -> None:
@@ -208,29 +211,47 @@ PROPERTIES = (agreement, validity, decision, termination)
 
 
 def world(
-    proposers: int = 2, acceptors: int = 3, rounds: int = 0, crashes: int = 0, learners: int = 1
+    proposers: int = 2,
+    acceptors: int = 3,
+    rounds: int = 0,
+    crashes: int = 0,
+    learners: int = 1,
+    thrifty: bool = False,
 ) -> World:
-    """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own. 0 rounds: no end."""
-    quorum = Majority(tuple(f"a{i}" for i in range(1, acceptors + 1)))
+    """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own.
+
+    0 rounds: no end. `thrifty`: each proposer asks one majority only, not every acceptor.
+    """
+    names = tuple(f"a{i}" for i in range(1, acceptors + 1))
     heard = tuple(f"l{i}" for i in range(1, learners + 1))
-    leads = [
-        Proposer(f"p{i}", Flexible(quorum, quorum), heard, f"v{i}", rounds)
-        for i in range(1, proposers + 1)
-    ]
+    leads = []
+    for i in range(proposers):
+        asked: QuorumSystem = Majority(names)
+        if thrifty:
+            turned = names[i % acceptors :] + names[: i % acceptors]
+            some = turned[: acceptors // 2 + 1]
+            asked = Threshold(some, len(some))
+        quorums = Flexible(asked, asked)
+        leads.append(Proposer(f"p{i + 1}", quorums, heard, f"v{i + 1}", rounds))
     return World(
-        processes=(*leads, *map(Acceptor, quorum.nodes), *map(Learner, heard)),
+        processes=(*leads, *map(Acceptor, names), *map(Learner, heard)),
         properties=PROPERTIES,
         crashes=crashes,
-        crashable=frozenset(quorum.nodes) | {lead.me for lead in leads},
+        crashable=frozenset(names) | {lead.me for lead in leads},
         bounds=(f"each proposer leads rounds 1 to {rounds}",) if rounds else (),
     )
 
 
 def small(
-    proposers: int = 2, acceptors: int = 3, rounds: int = 1, crashes: int = 0, learners: int = 1
+    proposers: int = 2,
+    acceptors: int = 3,
+    rounds: int = 1,
+    crashes: int = 0,
+    learners: int = 1,
+    thrifty: bool = False,
 ) -> World:
     """The same with few rounds, so that it can be explored to its end."""
-    return world(proposers, acceptors, rounds, crashes, learners)
+    return world(proposers, acceptors, rounds, crashes, learners, thrifty)
 
 
 def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int = 0) -> World:

@@ -20,6 +20,7 @@ class Judge:
         self._groups: list[dict[Hashable, list[tuple[NodeId, Fact]]]] = [{} for _ in self._always]
         self._sometimes = [p for p in properties if p.kind is Kind.SOMETIMES]
         self._eventually = [p for p in properties if p.kind is Kind.EVENTUALLY]
+        self._at_rest = [p for p in properties if p.kind is Kind.AT_REST]
         self.reached: set[str] = set()
         self.violated: str | None = None
 
@@ -45,6 +46,12 @@ class Judge:
         for prop in self._always:
             if prop.states and not prop.holds(self.view()):
                 self.violated = self.violated or prop.name
+
+    def rest(self, name: str | None) -> None:
+        """The run ended at rest, it is said: evaluate the AtRest property of that name."""
+        for prop in self._at_rest:
+            if prop.name == name and not prop.holds(self.view()):
+                self.violated = prop.name
 
     def settled(self) -> str | None:
         """The first Eventually property that does not hold now, if any."""

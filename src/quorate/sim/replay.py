@@ -156,4 +156,6 @@ def replay(world: World, trace: Trace) -> Replay:
             where = f"record {count}, {record.node}: {problem}"
             return Replay(state.judge.violated, count, where, tuple(lines))
         lines.append(line)
+    if state.judge.violated is None:
+        state.judge.rest(trace.header.violated)
     return Replay(state.judge.violated, len(trace.records), None, tuple(lines))

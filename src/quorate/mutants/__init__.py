@@ -1,0 +1,32 @@
+"""Protocols broken on purpose: each lacks one guard, and a named property catches it.
+
+A property that no mutant violates checks nothing; a guard that none lacks may not be needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import msgspec
+
+from quorate.kernel import WorldMaker
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """`breaks` says which guard is gone, `kills` names the property that must be violated."""
+
+    name: str
+    protocol: str
+    breaks: str
+    kills: str
+    world: WorldMaker
+
+
+def find_mutants(protocol: str) -> tuple[Mutant, ...]:
+    """The mutants of a protocol, in the order in which its file has the guards."""
+    name = f"{__name__}.{protocol}"
+    if importlib.util.find_spec(name) is None:
+        return ()
+    mutants: tuple[Mutant, ...] = importlib.import_module(name).MUTANTS
+    return mutants

@@ -1,0 +1,215 @@
+"""Paxos without one of its guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from quorate.kernel import (
+    Actor,
+    Context,
+    Flexible,
+    NodeId,
+    Threshold,
+    World,
+    at_rest,
+)
+from quorate.mutants import Mutant
+from quorate.properties.consensus import Decided
+from quorate.protocols import paxos
+from quorate.protocols.paxos import Accepted, Acceptor, Phase, Proposer, Vote
+
+decided_at_rest = at_rest("decided at rest", lambda view: any(view.stated(Decided)))
+"""When nothing further can happen, some node has decided."""
+
+
+class AcceptorForgetsVote(Acceptor):
+    vote: Vote | None = None
+
+
+class AcceptorForgetsPromise(Acceptor):
+    promised: paxos.Ballot = paxos.Ballot()
+
+
+class AcceptorPromisesLate(Acceptor):
+    def on_prepare(self, ctx: Context, src: NodeId, m: paxos.Prepare) -> None:
+        self.promised = m.ballot
+        ctx.send(src, paxos.Promise(m.ballot, self.vote))
+
+
+class AcceptorAcceptsLate(Acceptor):
+    def on_accept(self, ctx: Context, src: NodeId, m: paxos.Accept) -> None:
+        self.promised = max(self.promised, m.ballot)
+        self.vote = Vote(m.ballot, m.value)
+        ctx.send(src, Accepted(m.ballot))
+
+
+class AcceptorDoesNotRaise(Acceptor):
+    def on_accept(self, ctx: Context, src: NodeId, m: paxos.Accept) -> None:
+        promised = self.promised
+        Acceptor.on_accept(self, ctx, src, m)
+        self.promised = promised
+
+
+class FreshValue(Proposer):
+    """Correct: after a crash its client asks for something else, at a ballot not used before."""
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        if recovered:
+            self.value += "'"
+        Proposer.on_start(self, ctx, recovered)
+
+
+class ProposerReusesBallot(FreshValue):
+    round: int = 0
+
+
+class ProposerIgnoresVotes(Proposer):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        Proposer.on_promise(self, ctx, src, paxos.Promise(m.ballot, None))
+
+
+class ProposerTakesLowestVote(Proposer):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        if m.vote is not None:
+            vote = Vote(paxos.Ballot(-m.vote.ballot.round, m.vote.ballot.proposer), m.vote.value)
+            m = paxos.Promise(m.ballot, vote)
+        Proposer.on_promise(self, ctx, src, m)
+
+
+class ProposerCountsOldPromises(Proposer):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        Proposer.on_promise(self, ctx, src, paxos.Promise(self.ballot, m.vote))
+
+
+class ProposerChoosesTwice(Proposer):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        if m.ballot == self.ballot and self.phase is Phase.ACCEPTING:
+            self.chosen = m.vote.value if m.vote else self.value
+            return ctx.broadcast(self.quorums.phase2.nodes, paxos.Accept(self.ballot, self.chosen))
+        Proposer.on_promise(self, ctx, src, m)
+
+
+class ProposerCountsOldAcceptances(Proposer):
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        Proposer.on_accepted(self, ctx, src, Accepted(self.ballot))
+
+
+class ProposerGivesUpOnDuplicates(Proposer):
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        if src in self.accepted:
+            self.phase = Phase.IDLE  # taken for a pre-emption
+        else:
+            Proposer.on_accepted(self, ctx, src, m)
+
+
+def _swap(old: type[Actor], new: type[Actor], **fixed: int) -> Callable[..., World]:
+    """The small world, each proposer asking one majority only, with one role replaced."""
+
+    def world(
+        proposers: int = fixed.get("proposers", 2),
+        acceptors: int = 3,
+        rounds: int = fixed.get("rounds", 1),  # of p1; the others lead one
+        crashes: int = fixed.get("crashes", 0),
+    ) -> World:
+        base = paxos.small(proposers, acceptors, 1, crashes, thrifty=True)
+        first = msgspec.structs.replace(base.processes[0], rounds_max=rounds)
+        processes = tuple(
+            new(**msgspec.structs.asdict(p)) if type(p) is old else p
+            for p in (first, *base.processes[1:])
+        )
+        return msgspec.structs.replace(base, processes=processes)
+
+    return world
+
+
+def quorum_too_small(proposers: int = 2, acceptors: int = 3, rounds: int = 1) -> World:
+    """Quorums of half the acceptors, rounded down, which need not meet."""
+    base = paxos.small(proposers, acceptors, rounds)
+    processes = []
+    for process in base.processes:
+        if isinstance(process, Proposer):
+            few = Threshold(process.quorums.phase1.nodes, acceptors // 2)
+            process = msgspec.structs.replace(process, quorums=Flexible(few, few))
+        processes.append(process)
+    return msgspec.structs.replace(base, processes=tuple(processes))
+
+
+def lone_proposer(mutated: bool = True) -> World:
+    """One proposer that must decide, however often messages are duplicated."""
+    proposer = ProposerGivesUpOnDuplicates if mutated else Proposer
+    base = _swap(Proposer, proposer, proposers=1)()
+    return msgspec.structs.replace(base, properties=(*base.properties, decided_at_rest))
+
+
+def _mutant(
+    name: str, breaks: str, world: Callable[..., World], kills: str = "agreement"
+) -> Mutant:
+    return Mutant(name=name, protocol="paxos", breaks=breaks, kills=kills, world=world)
+
+
+MUTANTS = (
+    _mutant(
+        "forgets_vote",
+        "an acceptor's vote does not survive a crash",
+        _swap(Acceptor, AcceptorForgetsVote, crashes=1),
+    ),
+    _mutant(
+        "forgets_promise",
+        "an acceptor's promise does not survive a crash",
+        _swap(Acceptor, AcceptorForgetsPromise, crashes=1),
+    ),
+    _mutant(
+        "promises_late",
+        "an acceptor promises a ballot below one that it promised",
+        _swap(Acceptor, AcceptorPromisesLate),
+    ),
+    _mutant(
+        "accepts_late",
+        "an acceptor accepts at a ballot below its promise",
+        _swap(Acceptor, AcceptorAcceptsLate),
+    ),
+    _mutant(
+        "does_not_raise",
+        "an acceptor that accepts does not raise its promise",
+        _swap(Acceptor, AcceptorDoesNotRaise, rounds=2),
+    ),
+    _mutant(
+        "reuses_ballot",
+        "a proposer's round does not survive a crash",
+        _swap(Proposer, ProposerReusesBallot, crashes=1),
+    ),
+    _mutant(
+        "ignores_votes",
+        "a proposer ignores the votes that promises report",
+        _swap(Proposer, ProposerIgnoresVotes),
+    ),
+    _mutant(
+        "takes_lowest_vote",
+        "a proposer takes the lowest vote that promises report, not the highest",
+        _swap(Proposer, ProposerTakesLowestVote, rounds=2),
+    ),
+    _mutant(
+        "counts_old_promises",
+        "a proposer counts promises made to its earlier rounds",
+        _swap(Proposer, ProposerCountsOldPromises, rounds=2),
+    ),
+    _mutant(
+        "chooses_twice",
+        "a proposer chooses again when a late promise arrives",
+        _swap(Proposer, ProposerChoosesTwice),
+    ),
+    _mutant(
+        "counts_old_acceptances",
+        "a proposer counts acceptances of its earlier rounds",
+        _swap(Proposer, ProposerCountsOldAcceptances, rounds=2),
+    ),
+    _mutant(
+        "gives_up_on_duplicates",
+        "a proposer takes a duplicate reply for a pre-emption",
+        lone_proposer,
+        kills="decided at rest",
+    ),
+    _mutant("quorum_too_small", "quorums need not meet", quorum_too_small),
+)
