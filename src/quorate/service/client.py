@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 
@@ -77,9 +77,8 @@ class _Link(asyncio.Protocol):
         self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(wire.encode(wire.Hello()))
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(wire.encode(wire.Hello()))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -202,7 +201,8 @@ class Client:
         if not self._ready or self._link is None:
             return
         while self._unsent:
-            size, batch = 0, []
+            size = 0
+            batch: list[_Pending] = []
             while self._unsent and len(batch) < COMMANDS_PER_FRAME_MAX and size < FRAME_BYTES_SOFT:
                 pending = self._unsent.popleft()
                 self._sequence += 1

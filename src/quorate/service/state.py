@@ -6,11 +6,12 @@ Ongaro, Consensus (thesis) 2014, section 6.3.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
+from sortedcontainers import SortedDict
 
 from quorate.service.wire import (
     RANGE_MAX,
@@ -56,8 +57,7 @@ class Machine:
     def __init__(self) -> None:
         self.revision = 0
         self.bytes = 0  # of keys and values
-        self._items: dict[bytes, Item] = {}
-        self._keys: list[bytes] = []
+        self._items: dict[bytes, Item] = SortedDict()
         self._sessions: dict[int, Session] = {}  # in order of last use, oldest first
         self._sessions_opened = 0
         self._apply: dict[type, Callable[[Any], int]] = {
@@ -106,7 +106,6 @@ class Machine:
         old = self._items.get(command.key)
         self.bytes += len(command.value)
         if old is None:
-            insort(self._keys, command.key)
             self.bytes += len(command.key)
             self._items[command.key] = (command.value, self.revision, self.revision, 1)
         else:
@@ -119,7 +118,6 @@ class Machine:
         if old is None:
             return 0
         self.bytes -= len(command.key) + len(old[0])
-        del self._keys[bisect_left(self._keys, command.key)]
         self.revision += 1
         return self.revision
 
@@ -133,14 +131,13 @@ class Machine:
         if type(query) is Get:
             return self._items.get(query.key)
         assert type(query) is Range
-        first = bisect_left(self._keys, query.start)
-        last = bisect_left(self._keys, query.end) if query.end else len(self._keys)
         limit = min(query.limit or RANGE_MAX, RANGE_MAX)
-        return [(key, self._items[key]) for key in self._keys[first : min(last, first + limit)]]
+        keys = self._items.irange(query.start, query.end or None, (True, False))  # type: ignore[attr-defined]
+        return [(key, self._items[key]) for key in islice(keys, limit)]
 
     def snapshot(self) -> bytes:
         """Everything, as bytes: equal for equal histories."""
-        items = [(key, self._items[key]) for key in self._keys]
+        items = list(self._items.items())
         sessions = list(self._sessions.items())
         image = Image(self.revision, self._sessions_opened, sessions, items)
         return _image_encoder.encode(image)
@@ -150,6 +147,5 @@ class Machine:
         read = _image_decoder.decode(image)
         self.revision, self._sessions_opened = read.revision, read.sessions_opened
         self._sessions = dict(read.sessions)
-        self._items = dict(read.items)
-        self._keys = [key for key, _ in read.items]
+        self._items = SortedDict(read.items)
         self.bytes = sum(len(key) + len(item[0]) for key, item in read.items)

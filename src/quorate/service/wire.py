@@ -53,11 +53,11 @@ Command = Put | Delete | CompareAndSet | OpenSession
 
 def problem_of(command: Command) -> str:
     """What is wrong with a command, or nothing."""
-    if type(command) is OpenSession:
+    if isinstance(command, OpenSession):
         return ""
     if not 0 < len(command.key) <= KEY_BYTES_MAX:
         return f"a key has 1 to {KEY_BYTES_MAX} bytes, not {len(command.key)}"
-    if type(command) is not Delete and len(command.value) > VALUE_BYTES_MAX:
+    if not isinstance(command, Delete) and len(command.value) > VALUE_BYTES_MAX:
         return f"a value has at most {VALUE_BYTES_MAX} bytes, not {len(command.value)}"
     return ""
 
