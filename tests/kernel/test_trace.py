@@ -25,6 +25,7 @@ from quorate.kernel import (
     For,
     Header,
     Ignore,
+    Kind,
     Lazy,
     Message,
     NodeId,
@@ -254,6 +255,7 @@ def test_every_kind_of_effect_has_its_words() -> None:
         (frozenset({"b", "a"}), "{a b}"),
         (Ballot(3, "p2"), "3p2"),
         (Seen("v"), "Seen(v)"),
+        (Kind.AT_REST, "at rest"),
         (7, "7"),
     ],
 )

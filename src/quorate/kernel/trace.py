@@ -6,6 +6,7 @@ be repeated through `step`; effects are kept as a digest, and as a line for peop
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -122,6 +123,8 @@ def brief(value: Any) -> str:
     """A value as a person would write it."""
     if value is None:
         return "–"
+    if isinstance(value, enum.Enum):
+        return str(value.value)
     if isinstance(value, str):
         return value or "''"
     if isinstance(value, bytes):

@@ -34,7 +34,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """What is known of a protocol: its code, and what its docstring says of it.
 
     `sections` holds the text of each section of the docstring, without its indentation;
-    `actors` are the roles that the section Roles names, in that order.
+    `actors` are the roles that the section Roles names, in that order; `quiet` are settings of the
+    main world for a run without failures or rivals, which the section Cost speaks of.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Protocol(msgspec.Struct, frozen=True):
     messages: tuple[type[Message], ...]
     properties: tuple[Property, ...]
     worlds: Mapping[str, WorldMaker]
+    quiet: Mapping[str, object]
     sections: Mapping[str, str]
 
     def entries(self, section: str) -> dict[str, str]:
@@ -81,6 +83,7 @@ def find(name: str) -> Protocol:
         messages=typing.get_args(module.Msg) or (module.Msg,),
         properties=module.PROPERTIES,
         worlds=module.WORLDS,
+        quiet=module.QUIET,
         sections=sections,
     )
 

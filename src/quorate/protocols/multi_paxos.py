@@ -530,3 +530,4 @@ def small(
 
 
 WORLDS = {"main": world, "small": small}
+QUIET = {"clients": 1, "values": 1, "truncate": 0}

@@ -270,3 +270,4 @@ def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int 
 
 
 WORLDS = {"main": world, "small": small, "colocated": colocated}
+QUIET = {"proposers": 1}

@@ -57,7 +57,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             if name not in self.__struct_fields__:
                 known = ", ".join(self.__struct_fields__)
                 raise UsageError(f"there is no fault setting {name!r}; there are {known}")
+        # A range may be given as text: "500,2000".
+        values = {
+            k: v.split(",") if isinstance(v, str) and "," in v else v for k, v in settings.items()
+        }
         try:
-            return msgspec.convert(msgspec.structs.asdict(self) | settings, Faults, strict=False)
+            return msgspec.convert(msgspec.structs.asdict(self) | values, Faults, strict=False)
         except msgspec.ValidationError as error:
             raise UsageError(f"fault settings: {error}") from error

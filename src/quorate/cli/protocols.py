@@ -1,0 +1,114 @@
+"""The catalogue: `quorate protocols`, `quorate show`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from quorate.cli import terminal
+from quorate.cli.diagram import last_fact, sequence
+from quorate.kernel import Header, Trace, UsageError
+from quorate.mutants import find_mutants
+from quorate.protocols import (
+    SECTIONS,
+    Protocol,
+    all_protocols,
+    build_world,
+    find,
+    settings_of,
+)
+
+LISTED = ("Roles", "Messages", "Stable")
+app = typer.Typer()
+
+
+@app.command()
+def protocols(json: terminal.Json = False) -> None:
+    """List the protocols."""
+    every = all_protocols()
+    if json:
+        return terminal.print_json([{"name": p.name, "summary": p.summary} for p in every])
+    column = max(len(each.name) for each in every)
+    for each in every:
+        terminal.entry(each.name, f"{each.title}: {each.summary}", column)
+
+
+@app.command()
+def show(
+    protocol: terminal.ProtocolName,
+    source: Annotated[bool, typer.Option("--source", help="Print its code instead.")] = False,
+    json: terminal.Json = False,
+) -> None:
+    """Describe a protocol: messages, promises, cost, and a run without failures."""
+    found = find(protocol)
+    if source and json:
+        raise UsageError("--source and --json exclude each other")
+    if source:
+        return print(inspect.getsource(importlib.import_module(found.module)), end="")
+    if json:
+        return terminal.print_json(_data(found))
+    terminal.say(f"{found.title}: {found.summary}")
+    for section in SECTIONS:
+        _section(found, section)
+    print()
+    print("Worlds")
+    for name, maker in found.worlds.items():
+        settings = " ".join(f"{key}={value}" for key, value in settings_of(maker).items())
+        terminal.entry(name, settings, max(map(len, found.worlds)))
+    mutants = find_mutants(protocol)
+    if mutants:
+        print()
+        print("Mutants")
+        for mutant in mutants:
+            terminal.entry(mutant.name, mutant.breaks, max(len(m.name) for m in mutants))
+    print()
+    print("A run without failures")
+    print(failure_free(found, terminal.width()))
+
+
+def _section(protocol: Protocol, section: str) -> None:
+    if section in LISTED:
+        entries = protocol.entries(section)
+        print()
+        print(section)
+        for name, text in entries.items():
+            terminal.entry(name, text, max(map(len, entries)))
+    else:
+        if section in ("Problem", "Guarantees"):
+            print()
+        column = max(map(len, SECTIONS))
+        text = protocol.sections[section]
+        terminal.entry(section, text, column)
+
+
+def failure_free(protocol: Protocol, width: int) -> str:
+    """The diagram of a run in which nothing fails, up to its last fact."""
+    from quorate.sim import Faults, simulate
+
+    world = build_world(protocol.name, settings=protocol.quiet)
+    header = Header(protocol=protocol.name, executor="sim")
+    run = simulate(world, seed=0, faults=Faults(unsafe_ms=0), header=header)
+    assert run.trace is not None  # a run with a header is traced
+    hosts = {name: world.processes[index].me for name, index in world.hosts().items()}
+    records = run.trace.records[: last_fact(run.trace)]
+    return sequence(Trace(header, records), hosts, width)
+
+
+def _data(protocol: Protocol) -> dict[str, Any]:
+    sections: dict[str, Any] = dict(protocol.sections)
+    sections.update((section, protocol.entries(section)) for section in LISTED)
+    return {
+        "name": protocol.name,
+        "title": protocol.title,
+        "summary": protocol.summary,
+        "sections": sections,
+        "properties": [{"name": p.name, "kind": p.kind.value} for p in protocol.properties],
+        "worlds": {name: settings_of(maker) for name, maker in protocol.worlds.items()},
+        "mutants": [
+            {"name": m.name, "breaks": m.breaks, "kills": m.kills}
+            for m in find_mutants(protocol.name)
+        ],
+    }
