@@ -10,7 +10,7 @@ import typer
 
 from quorate.cli import terminal
 from quorate.cli.diagram import last_fact, sequence
-from quorate.kernel import Header, Trace, UsageError
+from quorate.kernel import Header, Trace, UsageError, World
 from quorate.mutants import find_mutants
 from quorate.protocols import (
     SECTIONS,
@@ -20,6 +20,7 @@ from quorate.protocols import (
     find,
     settings_of,
 )
+from quorate.sim import Faults, simulate
 
 LISTED = ("Roles", "Messages", "Stable")
 app = typer.Typer()
@@ -85,16 +86,20 @@ def _section(protocol: Protocol, section: str) -> None:
 
 
 def failure_free(protocol: Protocol, width: int) -> str:
-    """The diagram of a run in which nothing fails, up to its last fact."""
-    from quorate.sim import Faults, simulate
-
-    world = build_world(protocol.name, settings=protocol.quiet)
-    header = Header(protocol=protocol.name, executor="sim")
-    run = simulate(world, seed=0, faults=Faults(unsafe_ms=0), header=header)
-    assert run.trace is not None  # a run with a header is traced
+    """The diagram of a run in which nothing fails."""
+    world, trace = quiet_run(protocol)
     hosts = {name: world.processes[index].me for name, index in world.hosts().items()}
-    records = run.trace.records[: last_fact(run.trace)]
-    return sequence(Trace(header, records), hosts, width)
+    return sequence(trace, hosts, width)
+
+
+def quiet_run(protocol: Protocol) -> tuple[World, Trace]:
+    """A run in which nothing fails and messages take 1 ms, up to its last fact."""
+    world = build_world(protocol.name, settings=protocol.quiet)
+    header = Header(protocol=protocol.name, settings=dict(protocol.quiet), executor="sim")
+    faults = Faults(unsafe_ms=0, delay_us=(1_000, 1_000))
+    run = simulate(world, seed=0, faults=faults, header=header)
+    assert run.trace is not None  # a run with a header is traced
+    return world, Trace(header, run.trace.records[: last_fact(run.trace)])
 
 
 def _data(protocol: Protocol) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""Benchmarks: `quorate bench service`, `quorate bench simulate`."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from quorate.cli import terminal
+from quorate.kernel import UsageError
+from quorate.runtime.loop import run
+from quorate.service.bench import load
+from quorate.service.serve import LocalCluster
+from quorate.sim.bench import measure
+
+app = typer.Typer()
+bench = typer.Typer(help="Measure Quorate, and others beside it.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+PORT = 17_001
+
+
+@bench.command("service")
+def service_command(
+    clients: Annotated[int, typer.Option(min=1, help="Callers, each waiting for answers.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each load lasts.")] = 6.0,
+    etcdload: Annotated[
+        Path | None,
+        typer.Option(metavar="PROGRAM", help="Also load a three-node etcd, with this program."),
+    ] = None,
+    json: terminal.Json = False,
+) -> int:
+    """Durable writes and linearizable reads on three local replicas, which force every write."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as scratch:
+        with LocalCluster(Path(scratch) / "quorate", 3, PORT) as cluster:
+            for operation in ("put", "get"):
+                work = load(
+                    cluster.endpoints, clients=clients, seconds=seconds, operation=operation
+                )
+                rows.append({"system": "quorate"} | msgspec.structs.asdict(run(work)))
+        if etcdload is not None:
+            rows += _etcd(Path(scratch) / "etcd", etcdload.resolve(), clients, seconds)
+    data: dict[str, Any] = {"machine": _machine(), "rows": rows}
+    if etcdload is not None:
+        data["ratio_to_etcd"] = {
+            operation: _rate(rows, "quorate", operation) / _rate(rows, "etcd", operation)
+            for operation in ("put", "get")
+        }
+    if json:
+        terminal.print_json(data)
+        return 0
+    shown = ("per_second", "p50_ms", "p99_ms")
+    cells = [
+        (r["system"], r["operation"], str(r["clients"]), *(f"{r[name]:,.2f}" for name in shown))
+        for r in rows
+    ]
+    terminal.table(("system", "operation", "clients", "per second", "p50 ms", "p99 ms"), cells)
+    for operation, ratio in data.get("ratio_to_etcd", {}).items():
+        print(f"{operation}: {ratio:.2f} times etcd")
+    print(data["machine"])
+    return 0
+
+
+@bench.command("simulate")
+def simulate_command(
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each part lasts.")] = 5.0,
+    json: terminal.Json = False,
+) -> int:
+    """Deliveries and seeds a second of the simulator, on Multi-Paxos with five replicas."""
+    data = {"machine": _machine()} | measure(seconds)
+    if json:
+        terminal.print_json(data)
+    else:
+        for name, value in data.items():
+            print(f"{name}: {value:,.2f}" if isinstance(value, float) else f"{name}: {value}")
+    return 0
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor()
+    return f"{len(models)} × {name}, Python {platform.python_version()}, {platform.system()}"
+
+
+def _rate(rows: list[dict[str, Any]], system: str, operation: str) -> float:
+    found = (r for r in rows if r["system"] == system and r["operation"] == operation)
+    rate: float = next(found)["per_second"]
+    return rate
+
+
+def _etcd(directory: Path, program: Path, clients: int, seconds: float) -> list[dict[str, Any]]:
+    """Three etcd processes with their defaults, and their own client's load, on the leader."""
+    names = [f"e{i}" for i in (1, 2, 3)]
+    peer = {name: f"http://127.0.0.1:{i}2380" for i, name in enumerate(names, 1)}
+    client = {name: f"http://127.0.0.1:{i}2379" for i, name in enumerate(names, 1)}
+    everyone = ",".join(f"{name}={url}" for name, url in peer.items())
+    directory.mkdir()
+    processes = []
+    try:
+        for name in names:
+            flags = {
+                "--name": name,
+                "--data-dir": str(directory / name),
+                "--listen-peer-urls": peer[name],
+                "--initial-advertise-peer-urls": peer[name],
+                "--listen-client-urls": client[name],
+                "--advertise-client-urls": client[name],
+                "--initial-cluster": everyone,
+                "--log-level": "error",
+            }
+            command = ["etcd", *(word for pair in flags.items() for word in pair)]
+            quiet = subprocess.DEVNULL
+            processes.append(subprocess.Popen(command, stdout=quiet, stderr=quiet))
+        time.sleep(5)
+        endpoints = [url.removeprefix("http://") for url in client.values()]
+        # etcd serves best when clients ask its leader: try each, and take its best figures.
+        rows = []
+        for operation in ("put", "get"):
+            tried = [
+                _etcd_load(program, endpoint, operation, clients, seconds / len(endpoints))
+                for endpoint in endpoints
+            ]
+            best = max(tried, key=lambda row: float(row["per_second"]))
+            rows.append(_etcd_load(program, best["endpoint"], operation, clients, seconds))
+        return rows
+    except FileNotFoundError as error:
+        raise UsageError("etcd is not installed (Debian: etcd-server)") from error
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _etcd_load(
+    program: Path, endpoint: str, operation: str, clients: int, seconds: float
+) -> dict[str, Any]:
+    command = [str(program), "-endpoints", endpoint, "-clients", str(clients), "-op", operation]
+    ran = subprocess.run(
+        [*command, "-secs", str(seconds)], capture_output=True, text=True, check=True
+    )
+    figures = dict(re.findall(r"(\S+?)=([\d.]+)", ran.stdout))
+    return {
+        "system": "etcd",
+        "endpoint": endpoint,
+        "operation": operation,
+        "clients": clients,
+        "connections": int(figures["conns"]),
+        "value_bytes": 64,
+        "seconds": seconds,
+        "failed": int(figures["errs"]),
+        "per_second": float(figures["s"]) if "s" in figures else float(figures["ops/s"]),
+        "p50_ms": float(figures["p50"]),
+        "p99_ms": float(figures["p99"]),
+    }
