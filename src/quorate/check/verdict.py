@@ -54,5 +54,7 @@ class Judge:
             return prop.holds(View(actors, stated))
         groups: dict[Hashable, list[tuple[NodeId, Fact]]] = {}
         for node, fact in stated:
-            groups.setdefault(prop.per(fact), []).append((node, fact))
+            about = prop.per(fact)
+            if about is not None:
+                groups.setdefault(about, []).append((node, fact))
         return all(prop.holds(View(actors, tuple(group))) for group in groups.values())

@@ -169,7 +169,7 @@ def status_command(endpoints: Endpoints = DEFAULT, json: terminal.Json = False) 
         rows = [
             (e, r.node, r.standing, r.leader, r.ballot, *map(str, (r.applied, r.revision, r.keys)))
             if r is not None
-            else (e, "–", "does not answer", *[""] * 5)
+            else (e, "–", "no answer", *[""] * 5)
             for e, r in reports.items()
         ]
         terminal.table(headings, rows)

@@ -43,7 +43,8 @@ class View(msgspec.Struct, frozen=True):
 
 class Property(msgspec.Struct, frozen=True):
     """A promise. `per` splits facts into groups that can be judged apart: the predicate then sees
-    one group at a time (an agreement per slot costs no more as the log grows). `states` says that
+    one group at a time, so that an agreement per slot costs no more as the log grows; facts for
+    which it gives None do not matter to the property. `states` says that
     the predicate reads actors, so that facts alone do not settle it."""
 
     name: str

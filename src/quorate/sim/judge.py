@@ -7,6 +7,9 @@ from collections.abc import Callable, Hashable, Mapping
 from quorate.kernel import Actor, Fact, Kind, NodeId, Property, View
 
 
+WHOLE = ""
+
+
 class Judge:
     """Holds the facts of one run, and evaluates what a new fact or state can have changed."""
 
@@ -34,7 +37,10 @@ class Judge:
         for prop, groups in zip(self._always, self._groups, strict=True):
             if prop.states:
                 continue
-            group = groups.setdefault(prop.per(fact) if prop.per else None, [])
+            about = prop.per(fact) if prop.per else WHOLE
+            if about is None:
+                continue
+            group = groups.setdefault(about, [])
             group.append(stated)
             if not prop.holds(View({}, tuple(group))):
                 self.violated = self.violated or prop.name

@@ -1,0 +1,66 @@
+"""A process in the simulated world: its actor, and what the world does to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from quorate.kernel import Actor, Event, NodeId, Timed, plan_of, roles_of
+
+
+class Node:
+    """One process. It hears what reaches it while it is `awake`: up, and not paused."""
+
+    __slots__ = (
+        "actor", "awake", "boot", "doomed", "held_until", "incarnation", "index", "lazy", "local",
+        "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers", "undurable",
+        "unforced", "unheard", "up",
+    )  # fmt: skip
+
+    def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
+        roles = roles_of(boot)
+        self.index = index
+        self.boot = self.actor = boot
+        self.me = boot.me
+        self.may_fail = may_fail
+        self.plain = roles == (boot,)
+        self.timed = any(isinstance(role, Timed) for role in roles)
+        self.lazy = any(plan_of(type(role)).lazy for role in roles)
+        self.pace, self.skew_us = 1.0, 0
+        self.up = self.awake = True
+        self.incarnation = 0
+        self.unforced: tuple[Any, ...] = ()
+        self.forget()
+
+    def forget(self) -> None:
+        """Whatever a crash takes besides the actor's own volatile state."""
+        self.doomed = False  # it will crash within its next broadcast
+        self.timers: dict[tuple[NodeId, str], int] = {}  # to the sequence number of the entry
+        self.local: deque[Event] = deque()  # from itself: comes before anything else
+        self.missed: list[tuple[Any, ...]] = []  # entries that came while it was paused
+        self.held_until = 0  # sends and outputs leave no earlier: a forced write is under way
+        self.unheard = 0  # the latest steps whose sends and outputs have not left yet
+        # Forced writes under way: when each ends, and what a crash before that would find.
+        self.undurable: deque[tuple[int, Actor, tuple[Any, ...]]] = deque()
+
+    def clock_ms(self, now_us: int) -> int:
+        """What this node's own clock shows."""
+        return int(now_us * self.pace + self.skew_us) // 1000
+
+    def durable(self, now_us: int) -> None:
+        """Forced writes that have ended cannot be undone any more."""
+        while self.undurable and self.undurable[0][0] <= now_us:
+            self.undurable.popleft()
+
+    def crash_image(self, undone: int, pick: int) -> Actor:
+        """What a restart finds when the last `undone` forced writes were lost, and of the images
+        of lazy fields that are then possible (oldest first) number `pick` is on disk."""
+        actor, unforced = self.actor, self.unforced
+        if undone:
+            _, actor, unforced = self.undurable[-undone]
+        return actor.restart(self.boot, (*unforced, actor.lazy())[pick])
+
+    def images(self, undone: int) -> int:
+        """How many images of lazy fields are possible after such a crash."""
+        unforced = self.undurable[-undone][2] if undone else self.unforced
+        return len(unforced) + 1
