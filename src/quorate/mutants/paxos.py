@@ -45,13 +45,6 @@ class AcceptorAcceptsLate(Acceptor):
         ctx.send(src, Accepted(m.ballot))
 
 
-class AcceptorDoesNotRaise(Acceptor):
-    def on_accept(self, ctx: Context, src: NodeId, m: paxos.Accept) -> None:
-        promised = self.promised
-        Acceptor.on_accept(self, ctx, src, m)
-        self.promised = promised
-
-
 class FreshValue(Proposer):
     """Correct: after a crash its client asks for something else, at a ballot not used before."""
 
@@ -70,14 +63,6 @@ class ProposerIgnoresVotes(Proposer):
         Proposer.on_promise(self, ctx, src, paxos.Promise(m.ballot, None))
 
 
-class ProposerTakesLowestVote(Proposer):
-    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
-        if m.vote is not None:
-            vote = Vote(paxos.Ballot(-m.vote.ballot.round, m.vote.ballot.proposer), m.vote.value)
-            m = paxos.Promise(m.ballot, vote)
-        Proposer.on_promise(self, ctx, src, m)
-
-
 class ProposerCountsOldPromises(Proposer):
     def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
         Proposer.on_promise(self, ctx, src, paxos.Promise(self.ballot, m.vote))
@@ -89,11 +74,6 @@ class ProposerChoosesTwice(Proposer):
             self.chosen = m.vote.value if m.vote else self.value
             return ctx.broadcast(self.quorums.phase2.nodes, paxos.Accept(self.ballot, self.chosen))
         Proposer.on_promise(self, ctx, src, m)
-
-
-class ProposerCountsOldAcceptances(Proposer):
-    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
-        Proposer.on_accepted(self, ctx, src, Accepted(self.ballot))
 
 
 class ProposerGivesUpOnDuplicates(Proposer):
@@ -171,11 +151,6 @@ MUTANTS = (
         _swap(Acceptor, AcceptorAcceptsLate),
     ),
     _mutant(
-        "does_not_raise",
-        "an acceptor that accepts does not raise its promise",
-        _swap(Acceptor, AcceptorDoesNotRaise, rounds=2),
-    ),
-    _mutant(
         "reuses_ballot",
         "a proposer's round does not survive a crash",
         _swap(Proposer, ProposerReusesBallot, crashes=1),
@@ -186,11 +161,6 @@ MUTANTS = (
         _swap(Proposer, ProposerIgnoresVotes),
     ),
     _mutant(
-        "takes_lowest_vote",
-        "a proposer takes the lowest vote that promises report, not the highest",
-        _swap(Proposer, ProposerTakesLowestVote, rounds=2),
-    ),
-    _mutant(
         "counts_old_promises",
         "a proposer counts promises made to its earlier rounds",
         _swap(Proposer, ProposerCountsOldPromises, rounds=2),
@@ -199,11 +169,6 @@ MUTANTS = (
         "chooses_twice",
         "a proposer chooses again when a late promise arrives",
         _swap(Proposer, ProposerChoosesTwice),
-    ),
-    _mutant(
-        "counts_old_acceptances",
-        "a proposer counts acceptances of its earlier rounds",
-        _swap(Proposer, ProposerCountsOldAcceptances, rounds=2),
     ),
     _mutant(
         "gives_up_on_duplicates",
