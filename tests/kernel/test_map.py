@@ -81,7 +81,6 @@ def test_the_delta_of_a_tracked_map_leads_from_it_to_the_later_map(
     if end is start:
         return
     delta = end.delta_since(start)
-    assert delta is not None
     assert start.apply(delta) == end
     touched = [key for key, _ in delta.updated] + list(delta.removed)
     assert len(touched) == len(set(touched))
@@ -89,15 +88,18 @@ def test_the_delta_of_a_tracked_map_leads_from_it_to_the_later_map(
     assert sorted(delta.removed) == list(delta.removed)
 
 
-def test_a_map_that_was_never_tracked_has_no_delta() -> None:
-    start = Map({1: 1})
-    assert start.put(2, 2).delta_since(start) is None
+def test_a_delta_is_the_same_whether_or_not_the_map_was_tracked() -> None:
+    tracked, plain = Map({1: 1, 2: 2, 3: 3}), Map({1: 1, 2: 2, 3: 3})
+    tracked.track()
+    for start in (tracked, plain):
+        end = start.put(1, 1).put(2, 0).drop([3]).put(4, 4)
+        assert end.delta_since(start) == Delta(((2, 0), (4, 4)), (3,))
 
 
-def test_a_delta_is_known_against_its_own_origin_only() -> None:
-    start, other = Map({1: 1}), Map({1: 1})
+def test_a_delta_against_another_map_compares_them() -> None:
+    start, other = Map({1: 1}), Map({1: 5, 3: 3})
     start.track()
-    assert start.put(2, 2).delta_since(other) is None
+    assert start.put(2, 2).delta_since(other) == Delta(((1, 1), (2, 2)), (3,))
 
 
 def test_dropping_nothing_and_updating_with_nothing_give_the_same_map() -> None:

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from quorate.kernel import UsageError
+from quorate.runtime.recording import verify
 from quorate.service import config as configs
 from quorate.service import wire
 from quorate.service.client import (
@@ -22,6 +24,7 @@ from quorate.service.client import (
     status,
 )
 from quorate.service.serve import LocalCluster
+from quorate.service.server import boot_image
 from service.cluster import free_port
 
 KILLS = 20
@@ -206,3 +209,36 @@ def test_replicas_stop_when_asked_and_keep_everything(tmp_path: Path) -> None:
         item = client.get("k")
     assert item is not None
     assert item.value == b"v"
+
+
+def test_what_live_replicas_recorded_comes_out_the_same_through_step(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path, 3, free_port(), record=True) as cluster:
+        with BlockingClient(cluster.endpoints) as client:
+            for number in range(50):
+                client.put(f"k{number}", "v")
+                client.get(f"k{number}")
+        cluster.stop()
+    for config in cluster.configs:
+        verification = verify(boot_image(config), tmp_path / f"{config.node}.trace")
+        assert verification.holds
+        assert verification.steps > 50
+
+
+def test_a_replica_with_another_secret_is_kept_out(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, 3, free_port())
+    stranger = msgspec.structs.replace(cluster.configs[0], secret="x" * 32, directory="n1")
+    configs.dump(stranger, cluster.paths[0])
+    with cluster, BlockingClient(cluster.endpoints) as client:
+        assert client.put("k", "v") == 1
+        report = asyncio.run(status(cluster.endpoints[0]))
+        assert (report.standing == "leader", report.applied) == (False, 0)
+
+
+def test_a_data_directory_of_another_cluster_is_refused(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "a", 3, free_port()):
+        pass
+    other = LocalCluster(tmp_path / "b", 3, free_port())
+    (tmp_path / "a" / "n1").rename(tmp_path / "b" / "n1")
+    with pytest.raises(UsageError, match=r"replica n1 did not start: .*cluster"):
+        other.start()
+    other.stop()

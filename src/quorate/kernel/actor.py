@@ -199,9 +199,8 @@ def _compare(changes: list[Change], field: str, old: Any, new: Any) -> None:
         return
     if type(new) is Map:
         delta = new.delta_since(old)
-        if delta is None and new == old:
-            return
-        changes.append(Change(field, new if delta is None else delta))
+        if delta.updated or delta.removed:
+            changes.append(Change(field, delta))
         new.track()
     elif new != old:
         changes.append(Change(field, new))

@@ -10,7 +10,7 @@ from quorate.kernel.values import Fact, Message, NodeId
 
 
 class Change(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
-    """A durable field's new value, or the Delta of a Map that was already on record."""
+    """A durable field's new value; of a Map, the Delta."""
 
     field: str
     value: Any

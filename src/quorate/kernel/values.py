@@ -53,9 +53,6 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     removed: tuple[Any, ...] = ()
 
 
-_GONE = object()
-
-
 class Map(Generic[K, V]):
     """A persistent map: `put` and `drop` give a new map and leave this one as it was.
 
@@ -63,33 +60,33 @@ class Map(Generic[K, V]):
     touched, so that a step writes what it changed and never compares whole maps (ADR 0003).
     """
 
-    __slots__ = ("_changes", "_entries", "_hash", "_origin", "_tracked")
+    __slots__ = ("_entries", "_hash", "_origin", "_touched", "_tracked")
 
     def __init__(self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         self._entries: immutables.Map[K, V] = immutables.Map(entries)
         self._origin: Map[K, V] | None = None
-        self._changes: dict[K, Any] | None = None
+        self._touched: frozenset[K] | None = None
         self._tracked = False
         self._hash: int | None = None
 
-    def _next(self, entries: immutables.Map[K, V], changes: dict[K, Any]) -> Map[K, V]:
+    def _next(self, entries: immutables.Map[K, V], touched: Iterable[K]) -> Map[K, V]:
         new: Map[K, V] = Map.__new__(Map)
         new._entries, new._hash, new._tracked = entries, None, False
         if self._tracked:
-            new._origin, new._changes = self, changes
-        elif self._changes is not None:
-            new._origin, new._changes = self._origin, {**self._changes, **changes}
+            new._origin, new._touched = self, frozenset(touched)
+        elif self._touched is not None:
+            new._origin, new._touched = self._origin, self._touched.union(touched)
         else:
-            new._origin = new._changes = None
+            new._origin = new._touched = None
         return new
 
     def put(self, key: K, value: V) -> Map[K, V]:
         """The map with `key` bound to `value`."""
-        return self._next(self._entries.set(key, value), {key: value})
+        return self._next(self._entries.set(key, value), (key,))
 
     def update(self, entries: Mapping[K, V]) -> Map[K, V]:
         """The map with all of `entries` bound."""
-        return self._next(self._entries.update(entries), dict(entries)) if entries else self
+        return self._next(self._entries.update(entries), entries) if entries else self
 
     def drop(self, keys: Iterable[K]) -> Map[K, V]:
         """The map without `keys`; absent keys are passed over."""
@@ -99,7 +96,7 @@ class Map(Generic[K, V]):
         rest = self._entries.mutate()
         for key in gone:
             del rest[key]
-        return self._next(rest.finish(), dict.fromkeys(gone, _GONE))
+        return self._next(rest.finish(), gone)
 
     def get(self, key: K) -> V | None:
         """The value at `key`, or None."""
@@ -138,19 +135,21 @@ class Map(Generic[K, V]):
     def __repr__(self) -> str:
         return "{" + ", ".join(f"{key!r}: {value!r}" for key, value in self.sorted()) + "}"
 
-    def delta_since(self, before: object) -> Delta | None:
-        """The entries touched since `before`, or None when only the whole map will do."""
-        if self._changes is None or self._origin is not before:
-            return None
-        items = sorted(self._changes.items(), key=lambda item: cast("Any", item[0]))
+    def delta_since(self, before: Map[K, V]) -> Delta:
+        """What differs from `before`: by the keys touched if it is known which, else by all."""
+        old, new = before._entries, self._entries
+        if self._touched is not None and self._origin is before:
+            touched = sorted(cast("Iterable[Any]", self._touched))
+        else:
+            touched = sorted(cast("Iterable[Any]", {*old, *new}))
         return Delta(
-            tuple((key, value) for key, value in items if value is not _GONE),
-            tuple(key for key, value in items if value is _GONE),
+            tuple((k, new[k]) for k in touched if k in new and (k not in old or old[k] != new[k])),
+            tuple(k for k in touched if k in old and k not in new),
         )
 
     def track(self) -> None:
         """Kernel and recovery only: this value is on record, remember what changes from here."""
-        self._origin = self._changes = None
+        self._origin = self._touched = None
         self._tracked = True
 
     def apply(self, delta: Delta) -> Map[K, V]:

@@ -81,8 +81,11 @@ def prepare(directory: Path, nodes: int, port: int) -> list[Path]:
 class LocalCluster:
     """Replicas as processes of this machine. Use as a context manager, or start and stop."""
 
-    def __init__(self, directory: Path, nodes: int = 3, port: int = 7001) -> None:
+    def __init__(
+        self, directory: Path, nodes: int = 3, port: int = 7001, record: bool = False
+    ) -> None:
         self.directory = directory
+        self.record = record  # the first life of each replica, to NODE.trace in the directory
         self.paths = prepare(directory, nodes, port)
         self.configs = [configs.load(path) for path in self.paths]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -111,11 +114,14 @@ class LocalCluster:
         asyncio.run(self._await_leader())
 
     def _spawn(self, config: Config, path: Path) -> None:
-        for replica in (config.replicas[config.node],):
-            for text in (replica.peer, replica.client):
-                _refuse_taken(*configs.address(text))
+        replica = config.replicas[config.node]
+        for text in (replica.peer, replica.client):
+            _refuse_taken(*configs.address(text))
         log = (self.directory / f"{config.node}.log").open("ab")
         command = [sys.executable, "-m", "quorate", "serve", "--config", str(path)]
+        recording = self.directory / f"{config.node}.trace"
+        if self.record and not recording.exists():
+            command += ["--record", str(recording)]
         # A process group of its own: Ctrl-C is for `up`, which then stops its replicas in order.
         self.processes[config.node] = subprocess.Popen(
             command, stdout=log, stderr=log, start_new_session=True
@@ -138,8 +144,8 @@ class LocalCluster:
         for node, process in self.processes.items():
             if process.poll() is not None:
                 log = self.directory / f"{node}.log"
-                last = log.read_text(errors="replace").strip().splitlines()[-1:]
-                raise UsageError(f"replica {node} did not start: {' '.join(last)} (see {log})")
+                why = " ".join(log.read_text(errors="replace").rpartition("quorate: ")[2].split())
+                raise UsageError(f"replica {node} did not start: {why} (see {log})")
 
     def ended(self) -> list[str]:
         """Replicas whose process is no more."""

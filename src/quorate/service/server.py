@@ -108,6 +108,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
+def boot_image(config: Config) -> multi_paxos.Replica:
+    """The replica before its first step, with nothing on disk."""
+    quorum = Majority(tuple(sorted(config.replicas)))
+    return multi_paxos.Replica(config.node, Flexible(quorum, quorum))
+
+
 class Server:
     """A replica that serves clients."""
 
@@ -134,10 +140,8 @@ class Server:
         self._ready: list[tuple[int, int]] = []
         self._logged_bytes = 0
         self._stored_bytes = 0
-        nodes = tuple(sorted(config.replicas))
-        quorum = Majority(nodes)
         self.node = Node(
-            multi_paxos.Replica(config.node, Flexible(quorum, quorum)),
+            boot_image(config),
             directory=Path(config.directory),
             cluster=Cluster(config.cluster, config.secret.encode()),
             peers={n: address(r.peer) for n, r in config.replicas.items() if n != config.node},
