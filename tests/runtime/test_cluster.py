@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 from quorate.kernel import Fact, NodeId, Process
 from quorate.properties.consensus import Decided
 from quorate.protocols.paxos import colocated
-from quorate.runtime import Address, Cluster, Node, run, verify
-
-CLUSTER = Cluster("test", b"a secret that only this test has")
-
-
-def addresses(names: list[NodeId]) -> dict[NodeId, Address]:
-    """A free loopback port for each name."""
-    sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in names}
-    free = {name: opened.getsockname()[:2] for name, opened in sockets.items()}
-    for opened in sockets.values():
-        opened.close()
-    return free
+from quorate.runtime import Node, run, verify
+from runtime.parts import CLUSTER, free_addresses
 
 
 def test_three_nodes_decide_over_tcp_and_their_recordings_repeat(tmp_path: Path) -> None:
@@ -43,7 +32,7 @@ def test_three_nodes_decide_over_tcp_and_their_recordings_repeat(tmp_path: Path)
                 if decided.keys() >= {"l1", "l2", "l3"}:
                     all_decided.set()
 
-        peers = addresses(names)
+        peers = free_addresses(*names)
         nodes = [
             Node(
                 process,

@@ -27,6 +27,7 @@ from quorate.kernel import (
     encode_hook,
     plan_of,
     roles_of,
+    unwrapped,
 )
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_hook, order="deterministic")
@@ -45,20 +46,21 @@ _BODY = msgspec.msgpack.Decoder(list[list[_Entry]])
 
 def encode_step(me: NodeId, effects: tuple[Effect, ...], buffer: bytearray) -> bool:
     """Append to `buffer` what a step of node `me` made durable; False when that is nothing."""
+    if not effects or type(unwrapped(effects[0])) is not Persist:
+        return False  # the kernel puts them first
     written: list[_Written] = []
     for effect in effects:
         role, inner = (effect.role, effect.effect) if type(effect) is By else (me, effect)
         if type(inner) is not Persist:
-            break  # the kernel puts them first
+            break
         for change in inner.changes:
             value = change.value
             if type(value) is Delta:
                 written.append((role, change.field, value.updated, value.removed))
             else:
                 written.append((role, change.field, value))
-    if written:
-        _ENCODER.encode_into(written, buffer, -1)
-    return bool(written)
+    _ENCODER.encode_into(written, buffer, -1)
+    return True
 
 
 def encode_image(actor: Actor) -> bytes:

@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import secrets
 import struct
+from collections.abc import Iterator
 
 import msgspec
 
@@ -76,7 +77,8 @@ class _Stage(enum.Enum):
 class Link:
     """One end of a connection; `peer` is set for the one who dials, found out by the other.
 
-    After every `receive`, send what `take_reply` gives. A BadMessage means: hang up.
+    Whenever `receive` has been gone through, send what `take_reply` gives. A BadMessage means:
+    hang up.
     """
 
     def __init__(
@@ -117,28 +119,27 @@ class Link:
         reply, self._reply = b"".join(self._reply), []
         return reply
 
-    def receive(self, data: bytes) -> list[memoryview]:
-        """The bodies that `data` completes. Raises BadMessage for whatever a peer may not send."""
+    def receive(self, data: bytes) -> Iterator[memoryview]:
+        """The bodies that `data` completes. Raises BadMessage, after those that came before it,
+        for whatever a peer may not send."""
         if self._partial:
             self._partial += data
             if len(self._partial) < self._needed:
-                return []
+                return
             data, self._partial = bytes(self._partial), bytearray()
-        bodies: list[memoryview] = []
         view, at, end = memoryview(data), 0, len(data)
         while at < end:
             # Judged from its first bytes, before anything is kept for it.
             size = self._frame_size(view[at : at + _LENGTH.size])
             if end - at < size:
                 self._partial, self._needed = bytearray(view[at:]), size
-                break
+                return
             frame = view[at + _LENGTH.size : at + size]
             at += size
             if self._stage is _Stage.OPEN:
-                bodies.append(self._verify(frame))
+                yield self._verify(frame)
             else:
                 self._shake(bytes(frame))
-        return bodies
 
     def seal(self, body: list[bytes]) -> bytes:
         """The frame for a body given in pieces; frames must be sent in the order of sealing."""

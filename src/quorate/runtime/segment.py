@@ -1,7 +1,7 @@
 """One file of the write-ahead log: its layout, and what to believe of one after a crash.
 
     magic 8 | length 4 | digest 16 | header, msgpack: format, cluster, node, number, salt
-    length 4 | check 4 | digest 16 | body        one record for each force
+    length 4 | check 4 | digest 16 | body | mark 1        one record for each force
     zeros                                        allocated ahead
 
 Integers are big-endian. `check` is a CRC-32 of the segment's salt and the record's offset and
@@ -9,11 +9,11 @@ length; `digest` is a BLAKE2b, keyed by the salt, of offset, length and body. So
 another place, to an earlier segment or for another cluster is not taken for a record of this one.
 
 A record is forced before the next is written: a crash leaves one record in doubt, the last. It is
-torn, and may be cut off, if it runs past the end of the file, or if one of the 512-byte sectors
-that it lies in reads as zeros from there on, *and* no record follows. Any other damage is to
-something that was promised to be durable, and is refused: cutting there could undo a promise
-(Alagappan et al., Protocol-Aware Recovery, FAST 2018, section 3). What cannot be told apart is a
-forced last record that has a whole sector of zeros in its own body, and then rots.
+torn, and may be cut off, if no record follows *and* part of it never arrived: it runs past the end
+of the file, or its end mark is still zero, or the part of a 512-byte sector that it would fill is.
+Any other damage is to something that was promised to be durable, and is refused: cutting there
+could undo a promise (Alagappan et al., Protocol-Aware Recovery, FAST 2018, section 3). What cannot
+be told apart is a forced last record with a sector of zeros in its own body, which then rots.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ SECTOR_BYTES = 512
 BODY_BYTES_MAX = (1 << 32) - 1
 
 _PREFIX = struct.Struct(">8sI16s")  # magic, length of the header, digest of the header
-_RECORD = struct.Struct(">II16s")  # length of the body, check, digest
+_FIELDS = struct.Struct(">II")  # length of the body, check
 _PLACE = struct.Struct(">QI")  # offset of the record, length of its body
 _NOT_ZERO = re.compile(rb"[^\0]")
 
-RECORD_BYTES = _RECORD.size
+_DIGEST_BYTES = 16
+_MARK = 0xA5  # not zero: where a write stopped early, allocated zeros stand in its place
+
+BODY_AT = _FIELDS.size + _DIGEST_BYTES
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -77,21 +80,23 @@ def read_header(data: mmap) -> tuple[Header, int]:
 
 
 def seal(salt: bytes, offset: int, record: bytearray) -> None:
-    """Fill in the first RECORD_BYTES of `record`, whose body follows them."""
-    length = len(record) - RECORD_BYTES
+    """Make a record of `record`: BODY_AT bytes to be filled in, and then the body."""
+    length = len(record) - BODY_AT
     if length > BODY_BYTES_MAX:
         raise StorageError(f"a record of {length} bytes is more than a log can hold")
     with memoryview(record) as view:
-        digest = _digest(salt, offset, view[RECORD_BYTES:])
-    _RECORD.pack_into(record, 0, length, _check(salt, offset, length), digest)
+        digest = _digest(salt, offset, view[BODY_AT:])
+    _FIELDS.pack_into(record, 0, length, _check(salt, offset, length))
+    record[_FIELDS.size : BODY_AT] = digest
+    record.append(_MARK)
 
 
-def records(data: mmap, salt: bytes, start: int) -> Iterator[tuple[int, bytes]]:
-    """Offset and body of each record from `start` up to the first that is not whole."""
+def records(data: mmap, salt: bytes, start: int) -> Iterator[tuple[bytes, int]]:
+    """Each record from `start` up to the first that is not whole: its body, and where it ends."""
     offset = start
     while (body := _whole(data, salt, offset)) is not None:
-        yield offset, body
-        offset += RECORD_BYTES + len(body)
+        offset = _end(offset, len(body))
+        yield body, offset
 
 
 def judge_tail(data: mmap, salt: bytes, offset: int) -> bool:
@@ -100,14 +105,20 @@ def judge_tail(data: mmap, salt: bytes, offset: int) -> bool:
     Raises StorageError when it is neither, but damage to what had been durable.
     """
     size = len(data)
-    if _zero(data, offset, size) or size - offset < RECORD_BYTES:
-        return not _zero(data, offset, size)
+    if _zero(data, offset, size):
+        return False
     length = _length(data, salt, offset)
     if length is not None:
-        end = offset + RECORD_BYTES + length
-        torn = end > size or (_zero(data, end, size) and _zero_sector(data, offset, end))
+        end = _end(offset, length)
+        torn = end > size or (
+            _zero(data, end, size) and (data[end - 1] == 0 or _zero_sector(data, offset, end))
+        )
     else:
-        torn = _zero_sector(data, offset, offset + RECORD_BYTES) and not _any(data, salt, offset)
+        # Then its first fields never arrived: alone, or with all that came after them.
+        body_at = offset + BODY_AT
+        torn = _zero(data, offset + _FIELDS.size, size) or (
+            _zero_sector(data, offset, body_at) and not _any(data, salt, offset)
+        )
     if torn:
         return True
     raise StorageError(
@@ -121,33 +132,38 @@ def _check(salt: bytes, offset: int, length: int) -> int:
 
 
 def _digest(salt: bytes, offset: int, body: bytes | memoryview) -> bytes:
-    digest = hashlib.blake2b(_PLACE.pack(offset, len(body)), digest_size=16, key=salt)
+    digest = hashlib.blake2b(_PLACE.pack(offset, len(body)), digest_size=_DIGEST_BYTES, key=salt)
     digest.update(body)
     return digest.digest()
 
 
+def _end(offset: int, length: int) -> int:
+    return offset + BODY_AT + length + 1
+
+
 def _length(data: mmap, salt: bytes, offset: int) -> int | None:
     """The length of the body of the record at `offset`, if its first fields can be believed."""
-    if offset + RECORD_BYTES > len(data):
+    if offset + _FIELDS.size > len(data):
         return None
-    length, check, _ = _RECORD.unpack_from(data, offset)
+    length, check = _FIELDS.unpack_from(data, offset)
     return int(length) if check == _check(salt, offset, length) else None
 
 
 def _whole(data: mmap, salt: bytes, offset: int) -> bytes | None:
     length = _length(data, salt, offset)
-    if length is None or offset + RECORD_BYTES + length > len(data):
+    if length is None:
         return None
-    body = data[offset + RECORD_BYTES : offset + RECORD_BYTES + length]
-    digest = _RECORD.unpack_from(data, offset)[2]
-    return body if _digest(salt, offset, body) == digest else None
+    body_at = offset + BODY_AT
+    body = data[body_at : body_at + length]
+    digest = data[offset + _FIELDS.size : body_at]
+    return body if len(body) == length and digest == _digest(salt, offset, body) else None
 
 
 def _any(data: mmap, salt: bytes, after: int) -> bool:
     """Whether a whole record starts anywhere beyond `after`."""
     offset = after + 1
     while (found := _NOT_ZERO.search(data, offset)) is not None:
-        offset = max(offset, found.start() - RECORD_BYTES + 1)
+        offset = max(offset, found.start() - _FIELDS.size + 1)
         if _whole(data, salt, offset) is not None:
             return True
         offset += 1

@@ -267,6 +267,7 @@ class _Wire(asyncio.Protocol):
             frame_bytes_max=owner.limits.frame_bytes,
         )
         self._congested = False
+        self._announced = False
         loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = loop.create_future()
 
@@ -296,13 +297,11 @@ class _Wire(asyncio.Protocol):
         self._socket.write(self._link.take_reply())
 
     def data_received(self, data: bytes) -> None:
-        was_open = self._link.open
         try:
-            bodies = self._link.receive(data)
-            if not was_open:
-                self._shaken()
-            for body in bodies:
+            for body in self._link.receive(data):
+                self._announce()
                 self._owner.received(self.peer, body)
+            self._announce()
         except BadMessage as error:
             self._refuse(str(error))
 
@@ -328,11 +327,15 @@ class _Wire(asyncio.Protocol):
         if not self.gone.done():
             self.gone.set_result(None)
 
-    def _shaken(self) -> None:
+    def _announce(self) -> None:
+        """Go on with the handshake, and be of use once it is over."""
+        if self._announced:
+            return
         reply = self._link.take_reply()
         if reply:
             self._socket.write(reply)
         if self._link.open:
+            self._announced = True
             self._patience.cancel()
             self._owner.opened(self)
 

@@ -28,7 +28,7 @@ UNFORCED_BYTES_MAX = 1 << 20
 
 _STEPS = struct.Struct(">BI")  # a body is a msgpack array of so many steps
 _ARRAY_32 = 0xDD
-_BODY_AT = segment.RECORD_BYTES + _STEPS.size
+_STEPS_AT = segment.BODY_AT + _STEPS.size
 _SUFFIX = ".wal"
 
 
@@ -104,7 +104,7 @@ class Wal:
         self._fd = self._lock = -1
 
     def _reset(self) -> None:
-        self._buffer, self._steps = bytearray(_BODY_AT), 0
+        self._buffer, self._steps = bytearray(_STEPS_AT), 0
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
@@ -123,7 +123,7 @@ class Wal:
         )
 
     def _write(self, record: bytearray, steps: int) -> None:
-        _STEPS.pack_into(record, segment.RECORD_BYTES, _ARRAY_32, steps)
+        _STEPS.pack_into(record, segment.BODY_AT, _ARRAY_32, steps)
         segment.seal(self._salt, self._end, record)
         end = self._end + len(record)
         if end > self._allocated:
@@ -156,7 +156,7 @@ class Wal:
         self._write_all(head, 0)
         self._end = self._allocated = len(head)
         if image:
-            record = bytearray(segment.RECORD_BYTES) + image
+            record = bytearray(segment.BODY_AT) + image
             segment.seal(self._salt, self._end, record)
             self._write_all(record, self._end)
             self._end = self._allocated = self._end + len(record)
@@ -176,9 +176,9 @@ class Wal:
             try:
                 header, self._end = segment.read_header(data)
                 self._refuse_foreign(header)
-                for offset, body in segment.records(data, header.salt, self._end):
+                for body, end in segment.records(data, header.salt, self._end):
                     image.apply(body)
-                    self._end = offset + segment.RECORD_BYTES + len(body)
+                    self._end = end
                 torn = segment.judge_tail(data, header.salt, self._end)
             except StorageError as error:
                 raise StorageError(f"{path}, {error}") from error
