@@ -127,6 +127,7 @@ def rogue(peer: NodeId, cluster: Cluster = CLUSTER) -> Link:
             "a node of another cluster",
         ),
     ],
+    ids=["another protocol", "a huge frame", "garbage", "an unknown node", "another cluster"],
 )
 def test_a_stranger_is_dropped_and_counted_and_the_peers_go_on(
     data: bytes, reason: str, caplog: pytest.LogCaptureFixture
