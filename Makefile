@@ -1,8 +1,8 @@
-# make run | test | check | nightly | bench | fmt: each sets up what it needs.
+# make run | test | check | nightly | bench | docs | fmt: each sets up what it needs.
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: run test check nightly bench fmt lock setup
+.PHONY: run test check nightly bench docs fmt lock setup
 
 setup: $(READY)
 $(READY): requirements.lock pyproject.toml scripts/setup
@@ -15,16 +15,19 @@ test: $(READY)
 	$(PY) -m pytest -n 2
 
 check: $(READY)
-	.venv/bin/ruff format --check src tests && .venv/bin/ruff check src tests && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
+	.venv/bin/ruff format --check src tests scripts && .venv/bin/ruff check src tests scripts && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
 
 nightly: $(READY)
 	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2
 
 bench: $(READY)
-	bash scripts/peers && .venv/bin/quorate bench all
+	bash scripts/peers && .venv/bin/quorate bench simulate && .venv/bin/quorate bench service --etcdload benchmarks/peers/etcdload/etcdload
+
+docs: $(READY)
+	$(PY) scripts/docs.py
 
 fmt: $(READY)
-	.venv/bin/ruff format src tests && .venv/bin/ruff check --fix src tests
+	.venv/bin/ruff format src tests scripts && .venv/bin/ruff check --fix src tests scripts
 
 lock:
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock

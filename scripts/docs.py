@@ -42,12 +42,14 @@ def _output(arguments: list[str]) -> str:
     os.environ["COLUMNS"] = "80"
     try:
         with redirect_stdout(io.StringIO()) as out:
-            run(arguments)
+            code = run(arguments)
     finally:
         if before is None:
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = before
+    if code:
+        raise RuntimeError(f"quorate {' '.join(arguments)} ended with {code}")
     return out.getvalue().rstrip() + "\n"
 
 

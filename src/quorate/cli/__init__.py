@@ -6,9 +6,7 @@ interrupted.
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import importlib.util
 import os
 import sys
 import traceback
@@ -17,11 +15,10 @@ from typing import Annotated
 
 import typer
 
-from quorate.cli import terminal
+from quorate.cli import bench, check, cluster, protocols, replay, simulate, terminal
 from quorate.kernel import QuorateError, UsageError
 
 BAD_ARGUMENTS, CRASH, INTERRUPTED = 254, 255, 130
-GROUPS = ("cluster", "protocols", "check", "simulate", "replay", "bench")
 
 app = typer.Typer(
     name="quorate",
@@ -45,13 +42,8 @@ def root(
     """Agreement you can run, watch and prove."""
 
 
-def _register() -> None:
-    for group in GROUPS:
-        if importlib.util.find_spec(f"{__name__}.{group}"):
-            app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-
-
-_register()
+for group in (cluster, protocols, check, simulate, replay, bench):
+    app.add_typer(group.app)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -60,12 +52,17 @@ def run(arguments: Sequence[str]) -> int:
     if arguments == ["--version"]:
         print(importlib.metadata.version("quorate"))
         return 0
+    command = typer.main.get_command(app)
     try:
-        code = app(arguments, standalone_mode=False)
+        # Not `app(arguments)`, which would turn a broken pipe into exit code 1, "violated".
+        with command.make_context("quorate", [*arguments]) as context:
+            code = command.invoke(context)
         sys.stdout.flush()
+    except typer.Exit as end:
+        return end.exit_code
     except UsageError as error:
         return _fail(str(error), BAD_ARGUMENTS)
-    except typer.Abort:
+    except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     except typer.TyperException as error:
         return _fail(error.format_message(), BAD_ARGUMENTS)

@@ -1,0 +1,336 @@
+"""The command line as its users see it: output, exit codes, errors that help."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+import quorate.cli.check as check_module
+import quorate.cli.protocols as protocols_module
+from quorate.cli import BAD_ARGUMENTS, CRASH, INTERRUPTED, run, terminal
+from quorate.kernel import UsageError
+from quorate.protocols import names
+
+Quorate = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def quorate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Quorate:
+    """Runs a command line; gives its exit code and what it wrote to stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_without_arguments_it_shows_its_help(quorate: Quorate) -> None:
+    code, out, err = quorate()
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: quorate")
+
+
+def test_the_version_is_that_of_the_package(quorate: Quorate) -> None:
+    code, out, _ = quorate("--version")
+    assert code == 0
+    assert out.strip().count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("chek",), "No such command 'chek'. Did you mean 'check'?"),
+        (("check",), "Missing argument 'PROTOCOL'"),
+        (("check", "paxo"), "there is no protocol 'paxo'. Did you mean paxos"),
+        (("check", "paxos", "--world", "mian"), "there is no world 'mian'. Did you mean main?"),
+        (("check", "paxos", "--mutant", "x"), "there is no mutant 'x'. There is: forgets_vote"),
+        (
+            ("check", "paxos", "--world", "small", "--mutant", "forgets_vote"),
+            "mutant forgets_vote has a world of its own",
+        ),
+        (("check", "paxos", "--set", "proposer=1"), "Did you mean proposers?"),
+        (("check", "paxos", "--set", "proposers=x"), "setting proposers: 'x' is not of type int"),
+        (("check", "paxos", "--set", "proposers"), "--set takes NAME=VALUE, not 'proposers'"),
+        (("check", "paxos", "--set", "rounds=1", "--set", "rounds=2"), "rounds is given twice"),
+        (("check", "paxos", "--network", "bad"), "'bad' is not one of 'set', 'multiset', 'fifo'"),
+        (("check", "paxos", "--mutants", "--crashes", "1"), "--mutants goes with"),
+        (("simulate", "paxos", "--seed", "1", "--seeds", "2"), "give --seed or --seeds, not both"),
+        (("simulate", "paxos", "--set", "lost=1"), "There is: proposers=2, acceptors=3"),
+        (("simulate", "paxos", "--set", "loss=x", "--seeds", "1"), "fault settings"),
+        (("simulate", "paxos", "--seeds", "0"), "greater than or equal to 1"),
+        (("show", "paxos", "--source", "--json"), "--source and --json exclude each other"),
+        (("replay", "no.such.file"), "cannot read no.such.file: No such file"),
+    ],
+)
+def test_bad_arguments_are_named_with_what_to_do_instead(
+    quorate: Quorate, arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = quorate(*arguments)
+    assert (code, out) == (BAD_ARGUMENTS, "")
+    assert message in " ".join(err.split())
+
+
+def explode(*_: Any) -> None:
+    raise RuntimeError("boom")
+
+
+def test_an_unexpected_error_is_one_line_and_a_traceback_only_when_asked_for(
+    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols_module, "all_protocols", explode)
+    code, _, err = quorate("protocols")
+    assert code == CRASH
+    assert "boom" in err
+    assert "Traceback" not in err
+    code, _, err = quorate("--debug", "protocols")
+    assert code == CRASH
+    assert "Traceback" in err
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_command_says_so(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols_module, "all_protocols", interrupt)
+    code, _, err = quorate("protocols")
+    assert (code, err.split()[-1]) == (INTERRUPTED, "interrupted")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "quorate", "show", "paxos", "--source"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_the_protocols_are_listed(quorate: Quorate) -> None:
+    code, out, _ = quorate("protocols")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines() if line[2] != " "] == list(names())
+    listed = msgspec.json.decode(quorate("protocols", "--json")[1])
+    assert [each["name"] for each in listed] == list(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_protocol_is_shown_in_eighty_columns(quorate: Quorate, name: str) -> None:
+    code, out, err = quorate("show", name)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "A run without failures" in out
+    assert "\x1b" not in out
+
+
+def test_the_diagram_draws_every_delivery_up_to_the_last_decision(quorate: Quorate) -> None:
+    out = quorate("show", "paxos")[1].partition("A run without failures\n")[2]
+    lines = out.splitlines()
+    assert lines[0].split() == ["p1", "a1", "a2", "a3", "l1"]
+    assert [sum(f" {name} " in line for line in lines) for name in ("Prepare", "Accept")] == [3, 3]
+    assert lines[-1].endswith("● Decided(v1)")
+
+
+def test_the_source_of_a_protocol_is_printed_as_it_is(quorate: Quorate) -> None:
+    source = Path(protocols_module.find("paxos").module.replace(".", "/"))
+    text = (Path(__file__).parents[2] / "src" / source).with_suffix(".py").read_text()
+    assert quorate("show", "paxos", "--source")[1] == text
+
+
+def test_what_show_says_is_also_data(quorate: Quorate) -> None:
+    data = msgspec.json.decode(quorate("show", "paxos", "--json")[1])
+    assert list(data["sections"]["Roles"]) == ["Proposer", "Acceptor", "Learner"]
+    assert {"name": "agreement", "kind": "always"} in data["properties"]
+    assert data["worlds"]["main"]["proposers"] == 2
+    assert "forgets_vote" in [mutant["name"] for mutant in data["mutants"]]
+
+
+SMALL = ("check", "paxos", "--set", "proposers=1")
+
+
+def test_a_world_in_which_everything_holds_is_exit_code_0(quorate: Quorate) -> None:
+    code, out, err = quorate(*SMALL)
+    assert (code, err) == (0, "")
+    assert "agreement               always       holds" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_check_is_also_data(quorate: Quorate) -> None:
+    data = msgspec.json.decode(quorate(*SMALL, "--json")[1])
+    assert {"distinct", "transitions", "depth", "seconds", "properties"} <= set(data)
+    assert data["properties"][0]["verdict"] == "holds"
+
+
+@pytest.mark.parametrize("bound", [("--states-max", 5), ("--depth-max", 2)])
+def test_a_search_cut_off_by_a_bound_is_exit_code_2(quorate: Quorate, bound: tuple) -> None:
+    code, out, _ = quorate(*SMALL, *bound)
+    assert code == 2
+    assert "cut off at" in out
+
+
+def test_networks_and_crashes_of_a_check_can_be_chosen(quorate: Quorate) -> None:
+    # Success is told again and again, so that on a network that loses nothing there is no end.
+    chosen = ("--network", "fifo", "--crashes", 1, "--states-max", 50)
+    data = msgspec.json.decode(quorate(*SMALL, *chosen, "--json")[1])
+    assert (data["network"], data["crashes"]) == ("fifo", 1)
+
+
+def test_a_violation_is_told_step_by_step_and_its_trace_replays(
+    quorate: Quorate, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.json"
+    code, out, _ = quorate("check", "paxos", "--mutant", "quorum_too_small", "--trace", path)
+    assert code == 1
+    assert "agreement is violated, in 14 steps at the least" in out
+    assert max(map(len, out.replace(str(path), "").splitlines())) <= 80
+    assert f"quorate replay {path}" in out
+    code, out, _ = quorate("replay", path)
+    assert code == 1
+    assert "All 14 steps come out as recorded: agreement is violated" in out
+    data = msgspec.json.decode(quorate("replay", path, "--json")[1])
+    assert (data["difference"], data["violated"]) == (None, "agreement")
+
+
+def test_a_trace_that_was_tampered_with_does_not_replay(quorate: Quorate, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    quorate("check", "paxos", "--mutant", "quorum_too_small", "--trace", path)
+    lines = path.read_text().splitlines()
+    del lines[-2]
+    path.write_text("\n".join(lines) + "\n")
+    code, out, _ = quorate("replay", path)
+    assert code == 2
+    assert "It comes out differently at record 13" in out
+
+
+def test_a_trace_that_cannot_be_written_is_bad_arguments(quorate: Quorate, tmp_path: Path) -> None:
+    path = tmp_path / "no" / "trace.json"
+    code, _, err = quorate("check", "paxos", "--mutant", "quorum_too_small", "--trace", path)
+    assert code == BAD_ARGUMENTS
+    assert "cannot write" in err
+
+
+def test_mutants_are_checked_one_by_one(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    some = [m for m in check_module.find_mutants("paxos") if m.name in ("quorum_too_small",)]
+    monkeypatch.setattr(check_module, "find_mutants", lambda _: tuple(some))
+    code, out, _ = quorate("check", "paxos", "--mutants")
+    assert code == 0
+    assert "1 of 1 caught by the property that must" in out
+    spared = msgspec.structs.replace(some[0], kills="validity")
+    monkeypatch.setattr(check_module, "find_mutants", lambda _: (spared,))
+    assert quorate("check", "paxos", "--mutants", "--json")[0] == 1
+
+
+def test_seeds_that_hold_are_exit_code_0_and_the_same_however_spread(quorate: Quorate) -> None:
+    results = []
+    for jobs in (1, 2):
+        code, out, err = quorate("simulate", "paxos", "--seeds", 12, "--jobs", jobs, "--json")
+        assert (code, err) == (0, "")
+        data = msgspec.json.decode(out)
+        del data["seconds"]
+        results.append(data)
+    assert results[0] == results[1]
+    assert results[0]["seeds"] == 12
+
+
+def test_settings_of_the_world_and_of_the_faults_are_told_apart(quorate: Quorate) -> None:
+    code, out, _ = quorate(
+        "simulate", "paxos", "--calm", "--seeds", 2, "--set", "proposers=1",
+        "--set", "loss=1.0", "--set", "delay_us=10,20",
+    )  # fmt: skip
+    assert code == 0
+    assert "2 seeds" in out
+
+
+def test_a_failing_seed_is_told_with_the_command_that_repeats_it(
+    quorate: Quorate, tmp_path: Path
+) -> None:
+    broken = ("simulate", "paxos", "--set", "rounds=1", "--set", "loss=1.0")
+    code, out, _ = quorate(*broken, "--seeds", 1, "--trace", tmp_path / "first.json")
+    assert code == 1
+    command = out.partition("seed 0 violates termination: quorate ")[2].split()
+    code, out, _ = quorate(*command, "--trace", tmp_path / "second.json")
+    assert code == 1
+    assert "Seed 0 violates termination" in out
+    assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+    assert quorate("replay", tmp_path / "first.json")[0] == 1
+
+
+def test_a_goal_that_no_seed_reaches_is_unknown(quorate: Quorate) -> None:
+    code, out, _ = quorate(
+        "simulate", "paxos", "--seeds", 1, "--set", "heal_ms=0", "--set", "unsafe_ms=0"
+    )
+    assert code in (1, 2)
+    assert "no seed reached it" in out
+
+
+def test_one_seed_is_also_data(quorate: Quorate) -> None:
+    data = msgspec.json.decode(quorate("simulate", "paxos", "--seed", 7, "--json")[1])
+    assert (data["seed"], data["violated"]) == (7, None)
+    assert data["command"] == "quorate simulate paxos --seed 7"
+
+
+def test_a_column_of_text_is_wrapped_beside_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.entry("name", "word " * 40, 6)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 1
+    assert lines[0].startswith("  name    word")
+    assert all(line.startswith(" " * 10 + "word") for line in lines[1:])
+
+
+def test_brackets_in_a_table_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(("a",), [("[bold]x",)])
+    assert "[bold]x" in capsys.readouterr().out
+
+
+def test_a_setting_may_contain_an_equals_sign() -> None:
+    assert terminal.parse_settings(["a=b=c"]) == {"a": "b=c"}
+    with pytest.raises(UsageError):
+        terminal.parse_settings(["=b"])
+
+
+def test_progress_is_shown_only_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    out = io.StringIO()
+    ticker = terminal.Ticker(Console(file=out, force_terminal=True))
+    ticker.show("10 seeds")
+    assert out.getvalue() == ""
+    now = terminal.PROGRESS_AFTER_S + 0.1
+    ticker.show("20 seeds")
+    ticker.close()
+    assert "20 seeds" in out.getvalue()
+
+
+def test_there_is_no_progress_where_stderr_is_no_terminal() -> None:
+    with terminal.ticker() as tick:
+        assert tick is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_and_no_color_is_honoured(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
+) -> None:
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    terminal.table(("verdict",), [("violated",)])
+    assert ("\x1b[1;31m" in out.getvalue()) is coloured
