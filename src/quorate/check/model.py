@@ -3,15 +3,23 @@
 Global states are many, local steps few, so each (local state, event) is stepped once (and once
 more, to see that the handler is deterministic), however many global states share it.
 
-Crashes. A crash and the restart that follows are one event: on links that may lose, a node that is
-down for a while is a node whose messages were lost. Where a world has an AtRest property, a node
-may also stop for good. On reliable links a node can also crash within a broadcast, having sent any
-proper prefix of it. Each unforced write that a crash may lose is a case of its own.
+No-ops    a delivery, timer or crash that changes nothing and sends nothing is not a move; the
+          message stays where it is. On FIFO links it is taken off its queue, which is a change.
+Crashes   a crash and the restart that follows are one move: a node that is down for a while is a
+          node that is slow. Messages in flight outlive the crash of their receiver. Each unforced
+          write that a crash may lose is a case of its own.
+Stops     where a world has an AtRest property, a node may also crash for good. Other properties
+          could not tell a node that stopped from one that is never scheduled again.
+Cuts      a node may crash within a step: its writes are on disk, but only what came before one of
+          its sends left. Explored on reliable links and where nodes may stop; elsewhere a message
+          that never left is one that never arrives, so that nothing new would be seen. On
+          reliable links a node may also crash with a message that it took and did not handle.
+Failures  a node whose handler raises stops for good, and no property survives that unnoticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from quorate.kernel import (
@@ -31,7 +39,6 @@ from quorate.kernel import (
     Output,
     ProtocolBug,
     Receive,
-    Record,
     Send,
     SetTimer,
     Start,
@@ -41,12 +48,15 @@ from quorate.kernel import (
     World,
     address,
     core,
-    describe,
-    digest,
     roles_of,
     unforced_after,
+    until_send,
     unwrapped,
 )
+
+Offer = tuple[NodeId, str, tuple[int | str, ...]]
+Envelope = tuple[NodeId, NodeId, Any]
+"""Sender, receiver, message."""
 
 
 class Local(NamedTuple):
@@ -54,176 +64,152 @@ class Local(NamedTuple):
 
     actor: Actor
     timers: frozenset[tuple[NodeId, str]] = frozenset()
-    offers: frozenset[tuple[NodeId, str, tuple[int | str, ...]]] = frozenset()
+    offers: tuple[Offer, ...] = ()
     facts: tuple[tuple[NodeId, Fact], ...] = ()
     unforced: tuple[Any, ...] = ()
     up: bool = True
+    failure: str = ""
 
 
-Envelope = tuple[NodeId, NodeId, Any]
-Outcome = tuple[int, tuple[int, ...], int]
-"""Local state afterwards, envelopes sent, action (for the trace)."""
+class Move(NamedTuple):
+    """One way for a process to go on, by number: its local state then, and the envelopes sent.
+
+    `crashes` counts towards the budget; `happenings` are what a trace shows.
+    """
+
+    local: int
+    sent: tuple[int, ...]
+    crashes: int
+    happenings: tuple[Happening, ...]
+
+
+Way = tuple[tuple[Happening, ...], Local, list[Envelope], int]
+"""A move before it is interned."""
 
 
 class Model:
-    """A world's processes, envelopes and steps by number."""
+    """A world's processes, envelopes and moves. Independent of any search."""
 
-    def __init__(self, world: World, crashes: int, network: Network) -> None:
+    def __init__(self, world: World, network: Network, crashes: int) -> None:
         for process in world.processes:
             if any(isinstance(role, Timed) for role in roles_of(process)):
                 raise UsageError(f"{process.me} is Timed: the checker has no clock; simulate it")
         self.world = world
         self.crashes = crashes
+        self.boots = world.processes
+        self.crashable = [world.may_crash(boot) for boot in self.boots]
+        self.queues = network is Network.FIFO
         self.reliable = network is not Network.SET
         self.stops = any(prop.kind is Kind.AT_REST for prop in world.properties)
-        self.boots = world.processes
-        self.hosts = world.hosts()
-        self.locals: list[list[Local]] = [[] for _ in self.boots]
-        self._local_ids: list[dict[Local, int]] = [{} for _ in self.boots]
-        self.facts: list[list[int]] = [[] for _ in self.boots]  # of each local state
-        self._fact_ids: list[dict[Any, int]] = [{} for _ in self.boots]
-        self.envelopes: list[Envelope] = []
-        self._envelope_ids: dict[Envelope, int] = {}
-        self.target: list[int] = []  # process of each envelope
-        self.actions: list[tuple[int, tuple[Happening, ...]]] = []
-        self._action_ids: dict[tuple[int, tuple[Happening, ...]], int] = {}
-        self._own: list[dict[int, tuple[Outcome, ...]]] = [{} for _ in self.boots]
-        self._own_crashes: list[dict[int, tuple[Outcome, ...]]] = [{} for _ in self.boots]
-        self._taken: dict[tuple[int, int], Outcome | None] = {}
-        self._cut: dict[tuple[int, int], tuple[Outcome, ...]] = {}
         self.steps = 0
+        self.locals: list[list[Local]] = [[] for _ in self.boots]
+        self.facts: list[list[int]] = [[] for _ in self.boots]  # by local state: what it showed
+        self.envelopes: list[Envelope] = []
+        self.target: list[int] = []  # by envelope: the index of the process that receives it
+        self.hosts = world.hosts()
+        self._local_ids: list[dict[Local, int]] = [{} for _ in self.boots]
+        self._fact_ids: list[dict[Any, int]] = [{} for _ in self.boots]
+        self._envelope_ids: dict[Envelope, int] = {}
+        self._own: dict[tuple[int, int], tuple[Move, ...]] = {}
+        self._taken: dict[tuple[int, int], Move | None] = {}
+        self._crash: dict[tuple[int, int], tuple[Move, ...]] = {}
+        self._crash_taking: dict[tuple[int, int], tuple[Move, ...]] = {}
 
-    def first(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The local states after every process has started, and what they sent."""
-        ids: list[int] = []
-        sent: list[int] = []
-        for process, boot in enumerate(self.boots):
-            after, envelopes, _ = self._outcome(process, Local(boot), (Start(),))
-            ids.append(after)
-            sent.extend(envelopes)
-        return tuple(ids), tuple(sent)
+    # What may happen, by number.
 
-    def own(self, process: int, local: int) -> tuple[Outcome, ...]:
-        """What a process may do by itself: timers and choices. No-ops are left out."""
-        known = self._own[process].get(local)
+    def starts(self, process: int) -> tuple[Move, ...]:
+        """The ways in which a process can begin."""
+        boot = Local(self.boots[process])
+        return self._moves(process, None, self._begin(process, boot, Start(), self.crashes))
+
+    def own(self, process: int, local: int) -> tuple[Move, ...]:
+        """What a process may do by itself: timers, by name, then choices."""
+        known = self._own.get((process, local))
         if known is None:
             before = self.locals[process][local]
-            found = [self._outcome(process, before, (e,)) for e in self._spontaneous(before)]
-            known = tuple(o for o in found if o[0] != local or o[1])
-            self._own[process][local] = known
+            ways = (self._step_way(process, before, event) for event in self._events(before))
+            known = self._own[process, local] = self._moves(process, local, ways)
         return known
 
-    def take(self, envelope: int, local: int) -> Outcome | None:
-        """What delivering an envelope does to its target; None if nothing at all."""
+    def take(self, envelope: int, local: int) -> Move | None:
+        """What delivering an envelope does to its receiver; None if nothing at all."""
         key = (envelope, local)
         if key not in self._taken:
             process = self.target[envelope]
             before = self.locals[process][local]
-            outcome = None
+            found: tuple[Move, ...] = ()
             if before.up:
-                outcome = self._outcome(process, before, (self._receive(envelope),))
-                if outcome[0] == local and not outcome[1] and not self.reliable:
-                    outcome = None
-            self._taken[key] = outcome
+                way = self._step_way(process, before, self._receive(envelope))
+                found = self._moves(process, None if self.queues else local, (way,))
+            self._taken[key] = found[0] if found else None
         return self._taken[key]
 
-    def crash(self, process: int, local: int) -> tuple[Outcome, ...]:
-        """What crashes between steps lead to."""
-        known = self._own_crashes[process].get(local)
+    def crash(self, process: int, local: int) -> tuple[Move, ...]:
+        """What crashes between steps lead to, and within steps that need no message."""
+        known = self._crash.get((process, local))
         if known is None:
             before = self.locals[process][local]
-            known = ()
-            if before.up and self.world.may_crash(self.boots[process]):
-                cases = [Crash(forgets=n) for n in range(len(before.unforced) + 1)]
-                known = tuple(self._crashes(process, before, cases))
-                if self.reliable:
-                    for event in self._spontaneous(before):
-                        known += tuple(self._crashes(process, before, self._cuts(before, event)))
-            self._own_crashes[process][local] = known
+            cases = self._between(before)
+            for event in self._events(before):
+                cases += self._cuts(before, event)
+            known = self._crash[process, local] = self._crashes(process, local, before, cases)
         return known
 
-    def crash_taking(self, envelope: int, local: int) -> tuple[Outcome, ...]:
-        """What crashes while handling an envelope lead to; on reliable links only."""
+    def crash_taking(self, envelope: int, local: int) -> tuple[Move, ...]:
+        """What crashes that take an envelope off its link lead to."""
         key = (envelope, local)
-        known = self._cut.get(key)
+        known = self._crash_taking.get(key)
         if known is None:
             process = self.target[envelope]
             before = self.locals[process][local]
-            known = ()
-            if self.reliable and before.up and self.world.may_crash(self.boots[process]):
-                cases = self._cuts(before, self._receive(envelope))
-                known = tuple(self._crashes(process, before, cases))
-            self._cut[key] = known
+            cases = self._between(before) if self.reliable else []
+            cases += self._cuts(before, self._receive(envelope))
+            known = self._crash_taking[key] = self._crashes(process, None, before, cases)
         return known
 
-    def records(self, process: int, local: int, action: int, index: int) -> list[Record]:
-        """The trace of an action."""
-        records: list[Record] = []
-        state = self.locals[process][local]
-        for happening in self.actions[action][1]:
-            before = state
-            state, effects, _ = self._happen(process, before, happening)
-            old = None if isinstance(happening, Crash) else before.actor
-            line = describe(old, happening, state.actor, effects)
-            me = self.boots[process].me
-            records.append(Record(index + len(records), me, happening, digest(effects), line))
-        return records
+    # What happens, by value.
 
-    def start_record(self, process: int, boot: Actor) -> Record:
-        """How a process began."""
-        state, effects, _ = self._happen(process, Local(boot), Start())
-        line = describe(boot, Start(), state.actor, effects)
-        return Record(0, boot.me, Start(), digest(effects), line)
-
-    # Inside.
-
-    def _receive(self, envelope: int) -> Event:
-        src, to, msg = self.envelopes[envelope]
-        return address(self.boots[self.target[envelope]], to, Receive(src, msg))
-
-    def _spontaneous(self, local: Local) -> list[Event]:
-        if not local.up:
-            return []
-        events = [address(local.actor, r, Timeout(t)) for r, t in sorted(local.timers)]
-        for role, key, options in sorted(local.offers):
-            events += [address(local.actor, role, Choice(key, option)) for option in options]
-        return events
-
-    def _cuts(self, before: Local, event: Event) -> list[Crash]:
-        effects = before.actor.step(event)[1]
-        sends = sum(type(unwrapped(effect)) is Send for effect in effects)
-        return [Crash(event, sent) for sent in range(sends)]
-
-    def _crashes(self, process: int, before: Local, cases: list[Crash]) -> Iterator[Outcome]:
-        for case in cases:
-            yield self._outcome(process, before, (case, Start(recovered=True)))
-            if self.stops:
-                yield self._outcome(process, before, (case,))
-
-    def _outcome(self, process: int, before: Local, happenings: tuple[Happening, ...]) -> Outcome:
-        state, sent = before, []
-        for happening in happenings:
-            state, _, more = self._happen(process, state, happening)
-            sent.extend(more)
-        ids = tuple(map(self._envelope, sent))
-        return self._intern(process, state), ids, self._action(process, happenings)
-
-    def _happen(
+    def happen(
         self, process: int, before: Local, happening: Happening
     ) -> tuple[Local, tuple[Effect, ...], list[Envelope]]:
+        """A process after something happened to it, the effects that left, what was sent."""
         if isinstance(happening, Crash):
-            return self._crash(process, before, happening)
-        after, effects = self._step(before.actor, happening)
-        timers, offers, facts = set(before.timers), set(before.offers), before.facts
-        role = getattr(happening, "role", before.actor.me)
+            return self._down(process, before, happening)
+        after, effects, failure = self._step(before.actor, happening)
+        if failure:
+            return Local(after, facts=before.facts, up=False, failure=failure), (), []
         inner = core(happening)
+        role = getattr(happening, "role", before.actor.me)
+        timers, offers = before.timers, before.offers
         if type(inner) is Timeout:
-            timers.discard((role, inner.timer))
+            timers -= {(role, inner.timer)}
         elif type(inner) is Choice:
-            offers = {o for o in offers if o[:2] != (role, inner.key)}
+            offers = tuple(offer for offer in offers if offer[:2] != (role, inner.key))
+        unforced = unforced_after(before.unforced, before.actor, after, effects)
+        local, sent = self._apply(Local(after, timers, offers, before.facts, unforced), effects)
+        return local, effects, sent
+
+    def _down(
+        self, process: int, before: Local, crash: Crash
+    ) -> tuple[Local, tuple[Effect, ...], list[Envelope]]:
+        state, facts = before, before.facts
+        left: tuple[Effect, ...] = ()
+        sent: list[Envelope] = []
+        if crash.during is not None:
+            state, effects, _ = self.happen(process, before, crash.during)
+            left = until_send(effects, crash.sent)
+            stated, sent = self._apply(before, left)
+            facts = stated.facts
+        images = (*state.unforced, state.actor.lazy())
+        actor = state.actor.restart(self.boots[process], images[-1 - crash.forgets])
+        return Local(actor, facts=facts, up=False), left, sent
+
+    def _apply(self, local: Local, effects: Iterable[Effect]) -> tuple[Local, list[Envelope]]:
+        timers, facts = set(local.timers), local.facts
+        offers = {offer[:2]: offer for offer in local.offers}
         sent: list[Envelope] = []
         for wrapped in effects:
-            me = wrapped.role if type(wrapped) is By else after.me
+            me = wrapped.role if type(wrapped) is By else local.actor.me
             match unwrapped(wrapped):
                 case Send(to, msg) if to in self.hosts:
                     sent.append((me, to, msg))
@@ -232,38 +218,98 @@ class Model:
                 case CancelTimer(timer):
                     timers.discard((me, timer))
                 case Choose(key, options):
-                    offers.add((me, key, options))
+                    offers[me, key] = (me, key, options)
                 case Output(fact) if (me, fact) not in facts:
                     facts = (*facts, (me, fact))
                 case _:
                     pass
-        unforced = unforced_after(before.unforced, before.actor, after, effects)
-        local = Local(after, frozenset(timers), frozenset(offers), facts, unforced)
-        return local, effects, sent
+        asked = tuple(offers[key] for key in sorted(offers))
+        return local._replace(timers=frozenset(timers), offers=asked, facts=facts), sent
 
-    def _crash(
-        self, process: int, before: Local, crash: Crash
-    ) -> tuple[Local, tuple[Effect, ...], list[Envelope]]:
-        sent: list[Envelope] = []
-        state = before
-        if crash.during is not None:
-            state, _, sent = self._happen(process, before, crash.during)
-            # Its writes are on disk; of its sends only some left, and nothing was output.
-            sent, state = sent[: crash.sent], state._replace(facts=before.facts)
-        images = (*state.unforced, state.actor.lazy())
-        kept = images[-1 - crash.forgets]
-        actor = state.actor.restart(self.boots[process], kept)
-        return Local(actor, facts=state.facts, up=False), (), sent
-
-    def _step(self, actor: Actor, event: Event) -> tuple[Actor, tuple[Effect, ...]]:
+    def _step(self, actor: Actor, event: Event) -> tuple[Actor, tuple[Effect, ...], str]:
+        """The actor after an event, what it did, and how it failed if it did."""
         self.steps += 1
         was = hash(actor)
-        first, second = actor.step(event), actor.step(event)
-        if first != second:
+        try:
+            first, again = actor.step(event), actor.step(event)
+        except UsageError:
+            raise
+        except Exception as error:
+            return actor, (), f"{type(error).__name__}: {error}"
+        if first != again:
             raise ProtocolBug(f"{actor.me} does not take {event!r} the same way twice")
         if hash(actor) != was:
             raise ProtocolBug(f"{actor.me} changed a value in place while taking {event!r}")
-        return first
+        return *first, ""
+
+    # Ways to go on.
+
+    def _receive(self, envelope: int) -> Event:
+        src, to, msg = self.envelopes[envelope]
+        return address(self.boots[self.target[envelope]], to, Receive(src, msg))
+
+    def _events(self, local: Local) -> list[Event]:
+        if not local.up:
+            return []
+        events = [address(local.actor, role, Timeout(t)) for role, t in sorted(local.timers)]
+        for role, key, options in local.offers:
+            events += [address(local.actor, role, Choice(key, option)) for option in options]
+        return events
+
+    def _between(self, local: Local) -> list[Crash]:
+        return [Crash(forgets=n) for n in range(len(local.unforced) + 1)]
+
+    def _cuts(self, before: Local, event: Event) -> list[Crash]:
+        """The ways to crash within a step that a crash between steps does not cover."""
+        if not (before.up and (self.reliable or self.stops)):
+            return []
+        after, effects, _ = self._step(before.actor, event)
+        unforced = unforced_after(before.unforced, before.actor, after, effects)
+        sends = sum(type(unwrapped(effect)) is Send for effect in effects)
+        return [Crash(event, n, lost) for n in range(sends) for lost in range(len(unforced) + 1)]
+
+    def _step_way(self, process: int, before: Local, event: Event) -> Way:
+        after, _, sent = self.happen(process, before, event)
+        return (event,), after, sent, 0
+
+    def _begin(self, process: int, before: Local, start: Start, budget: int) -> Iterator[Way]:
+        """A life begins; it may end in its first step."""
+        yield self._step_way(process, before, start)
+        if budget and self.crashable[process]:
+            # Not up yet, but about to be: its first step can be cut like any other.
+            for cut in self._cuts(before._replace(up=True), start):
+                yield from self._end(process, before, cut, budget)
+
+    def _end(self, process: int, before: Local, crash: Crash, budget: int) -> Iterator[Way]:
+        """A life ends in a crash, and another follows; or, if nodes may stop, none."""
+        down, _, sent = self.happen(process, before, crash)
+        for happenings, local, more, crashes in self._begin(
+            process, down, Start(recovered=True), budget - 1
+        ):
+            yield (crash, *happenings), local, sent + more, crashes + 1
+        if self.stops:
+            # Whatever it knew no longer matters: one state for all stops that stated the same.
+            yield (crash,), Local(self.boots[process], facts=down.facts, up=False), sent, 1
+
+    # Numbers.
+
+    def _crashes(
+        self, process: int, local: int | None, before: Local, cases: list[Crash]
+    ) -> tuple[Move, ...]:
+        if not (before.up and self.crashable[process]):
+            return ()
+        ways = (way for case in cases for way in self._end(process, before, case, self.crashes))
+        return self._moves(process, local, ways)
+
+    def _moves(self, process: int, local: int | None, ways: Iterable[Way]) -> tuple[Move, ...]:
+        """Interned ways, without those that come to the same, or leave `local` as it is."""
+        found: dict[Any, Move] = {}
+        for happenings, after, sent, crashes in ways:
+            ids = tuple(map(self._envelope, sent))
+            move = Move(self._intern(process, after), ids, crashes, happenings)
+            if move.local != local or ids:
+                found.setdefault(move[:3], move)
+        return tuple(found.values())
 
     def _intern(self, process: int, state: Local) -> int:
         ids = self._local_ids[process]
@@ -272,7 +318,7 @@ class Model:
             number = ids[state] = len(ids)
             self.locals[process].append(state)
             known = self._fact_ids[process]
-            self.facts[process].append(known.setdefault(state.facts, len(known)))
+            self.facts[process].append(known.setdefault((state.facts, state.failure), len(known)))
         return number
 
     def _envelope(self, envelope: Envelope) -> int:
@@ -281,12 +327,4 @@ class Model:
             number = self._envelope_ids[envelope] = len(self.envelopes)
             self.envelopes.append(envelope)
             self.target.append(self.hosts[envelope[1]])
-        return number
-
-    def _action(self, process: int, happenings: tuple[Happening, ...]) -> int:
-        key = (process, happenings)
-        number = self._action_ids.get(key)
-        if number is None:
-            number = self._action_ids[key] = len(self.actions)
-            self.actions.append(key)
         return number

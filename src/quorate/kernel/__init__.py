@@ -40,6 +40,7 @@ from quorate.kernel.process import (
     messages_of,
     roles_of,
     unforced_after,
+    until_send,
     unwrapped,
 )
 from quorate.kernel.property import (

@@ -91,6 +91,17 @@ def forces(effects: tuple[Effect, ...]) -> bool:
     return False
 
 
+def until_send(effects: tuple[Effect, ...], sent: int) -> tuple[Effect, ...]:
+    """What a step did that crashed once its first `sent` sends had left, ahead of the next one."""
+    sends = 0
+    for index, effect in enumerate(effects):
+        if type(unwrapped(effect)) is Send:
+            if sends == sent:
+                return effects[:index]
+            sends += 1
+    return effects
+
+
 def unforced_after(
     unforced: tuple[Any, ...], before: Actor, after: Actor, effects: tuple[Effect, ...]
 ) -> tuple[Any, ...]:

@@ -1,0 +1,159 @@
+"""Check a world: run an engine over it and say how each property fared."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from quorate.check.engine import Engine, Limits, Progress
+from quorate.check.model import Model
+from quorate.check.plain import CRASHES_MAX, Plain
+from quorate.check.trace import retrace
+from quorate.check.verdict import Judge, Verdict
+from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
+
+STATES_MAX = 5_000_000
+ENGINES: dict[str, type[Engine]] = {"plain": Plain}
+HEADER = Header(protocol="", executor="check")
+NOT_JUDGED = "liveness is not judged by this engine; the simulator's healed phase tests it"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search came to. `bounds` are those of the world's own actors, which the verdicts rest
+    on; `cut` names what ended the search early, if anything did; `steps` counts handler runs."""
+
+    distinct: int
+    transitions: int
+    depth: int
+    seconds: float
+    steps: int
+    engine: str
+    network: str
+    crashes: int
+    bounds: tuple[str, ...]
+    cut: str | None
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def violation(self) -> Verdict | None:
+        """The first violated property."""
+        return next((v for v in self.verdicts if v.verdict == "violated"), None)
+
+    @property
+    def exit_code(self) -> int:
+        """0 holds, 1 violated, 2 unknown. What this engine never judges does not count."""
+        if self.violation is not None:
+            return 1
+        judged = [v for v in self.verdicts if v.reason != NOT_JUDGED]
+        return 2 if any(v.verdict == "unknown" for v in judged) else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        data = msgspec.structs.asdict(self)
+        data["properties"] = [
+            {
+                "name": v.name,
+                "kind": v.kind,
+                "verdict": v.verdict,
+                "reason": v.reason,
+                "trace_length": len(v.trace.records) if v.trace else None,
+            }
+            for v in data.pop("verdicts")
+        ]
+        return data
+
+
+def check(
+    world: World,
+    *,
+    engine: str = "plain",
+    network: Network | None = None,
+    crashes: int | None = None,
+    states_max: int = STATES_MAX,
+    depth_max: int = 0,
+    memory_max_bytes: int = 0,
+    go_on: bool = False,
+    header: Header | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Explore every schedule of a world. `network` and `crashes` replace the world's own.
+
+    `go_on`: look for a violation of every property, not of the first only. `header`: of the
+    traces. A handler that raises is a violation. Raises ProtocolBug for a handler that is not
+    deterministic, or that changes a value in place, since nothing found would mean anything.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
+    network = world.network if network is None else network
+    crashes = world.crashes if crashes is None else crashes
+    if not 0 <= crashes <= CRASHES_MAX:
+        raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
+    began = time.perf_counter()
+    model = Model(world, network, crashes)
+    judge = Judge(model)
+    search = ENGINES[engine](model, network, judge, go_on)
+    with _no_collecting():
+        found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
+    seconds = time.perf_counter() - began
+    traces = {}
+    for name, state in judge.broken.items():
+        named = msgspec.structs.replace(header or HEADER, violated=name)
+        traces[name] = Trace(named, retrace(model, search.way(state)))
+    return Result(
+        distinct=found.distinct,
+        transitions=found.transitions,
+        depth=found.depth,
+        seconds=seconds,
+        steps=model.steps,
+        engine=engine,
+        network=network.value,
+        crashes=crashes,
+        bounds=world.bounds,
+        cut=found.cut,
+        verdicts=_verdicts(world.properties, judge, traces, found.cut),
+    )
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """A search makes millions of objects and no cycles, so looking for cycles is only slow."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _verdicts(
+    properties: tuple[Property, ...], judge: Judge, traces: dict[str, Trace], cut: str | None
+) -> tuple[Verdict, ...]:
+    names = {prop.name for prop in properties}
+    failures = sorted(name for name in traces if name not in names)
+    always = Kind.ALWAYS.value
+    return (
+        *(Verdict(name, always, "violated", trace=traces[name]) for name in failures),
+        *(_verdict(prop, judge, traces, cut) for prop in properties),
+    )
+
+
+def _verdict(prop: Property, judge: Judge, traces: dict[str, Trace], cut: str | None) -> Verdict:
+    name, kind = prop.name, prop.kind.value
+    early = f"the search ended at {cut}" if cut else ""
+    if prop.kind is Kind.EVENTUALLY:
+        return Verdict(name, kind, "unknown", NOT_JUDGED)
+    if name in traces:
+        return Verdict(name, kind, "violated", trace=traces[name])
+    if name in judge.reached:
+        return Verdict(name, kind, "holds")
+    if cut is not None:
+        return Verdict(name, kind, "unknown", early)
+    if prop.kind is Kind.SOMETIMES:
+        return Verdict(name, kind, "violated", "no state shows it")
+    return Verdict(name, kind, "holds")
