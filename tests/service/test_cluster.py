@@ -16,8 +16,8 @@ from quorate.kernel import UsageError
 from quorate.runtime.recording import verify
 from quorate.service import config as configs
 from quorate.service import wire
+from quorate.service.blocking import BlockingClient
 from quorate.service.client import (
-    BlockingClient,
     Client,
     DefiniteFailure,
     ServiceError,

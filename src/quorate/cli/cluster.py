@@ -18,8 +18,8 @@ from quorate.cli import terminal
 from quorate.kernel import UsageError
 from quorate.runtime.loop import run
 from quorate.service import config as configs
+from quorate.service.blocking import BlockingClient
 from quorate.service.client import (
-    BlockingClient,
     DefiniteFailure,
     IndefiniteFailure,
     Item,

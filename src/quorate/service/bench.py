@@ -9,6 +9,9 @@ import msgspec
 
 from quorate.service.client import Client, ServiceError
 
+KEYS = 1000
+WARM_S = 1.0
+
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What closed-loop callers got. Latencies in ms."""
@@ -25,6 +28,34 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
 
 
+class _Callers:
+    """Closed loops that share some clients, and the latencies they see once warm."""
+
+    def __init__(self, links: list[Client], operation: str, value: bytes) -> None:
+        self.links = links
+        self.operation = operation
+        self.value = value
+        self.latencies: list[float] = []
+        self.failed = 0
+
+    async def run(self, number: int, began: float, end: float) -> None:
+        """Ask, wait, and ask again until `end`, a reading of `time.perf_counter`."""
+        link = self.links[number % len(self.links)]
+        keys = [f"key-{number}-{i}".encode() for i in range(KEYS)]
+        now, put = time.perf_counter, self.operation == "put"
+        count = 0
+        while (before := now()) < end:
+            key = keys[count % KEYS]
+            count += 1
+            try:
+                await (link.put(key, self.value) if put else link.get(key))
+            except ServiceError:
+                self.failed += 1
+                continue
+            if before > began:
+                self.latencies.append(now() - before)
+
+
 async def load(
     endpoints: list[str],
     *,
@@ -33,47 +64,20 @@ async def load(
     operation: str = "put",
     value_bytes: int = 64,
     connections: int = 1,
-    warm_s: float = 1.0,
 ) -> Load:
     """`clients` concurrent callers, over `connections` connections of one process."""
     links = [Client(endpoints, timeout_s=10) for _ in range(connections)]
-    latencies: list[float] = []
-    failed = 0
-    value = b"x" * value_bytes
-    loop = asyncio.get_running_loop()
+    callers = _Callers(links, operation, b"x" * value_bytes)
+    began = time.perf_counter() + WARM_S
     for link in links:
         await link.__aenter__()
-    began = loop.time() + warm_s
-    end = began + seconds
-
-    async def caller(number: int) -> None:
-        nonlocal failed
-        link = links[number % connections]
-        keys = [f"key-{number}-{i}".encode() for i in range(1000)]
-        count = 0
-        clock = time.perf_counter
-        while loop.time() < end:
-            key = keys[count % 1000]
-            count += 1
-            before = clock()
-            try:
-                if operation == "put":
-                    await link.put(key, value)
-                else:
-                    await link.get(key)
-            except ServiceError:
-                failed += 1
-                continue
-            after = clock()
-            if loop.time() > began:
-                latencies.append(after - before)
-
     try:
-        await asyncio.gather(*(caller(number) for number in range(clients)))
+        work = (callers.run(number, began, began + seconds) for number in range(clients))
+        await asyncio.gather(*work)
     finally:
         for link in links:
             await link.__aexit__()
-    latencies.sort()
+    latencies = sorted(callers.latencies)
     return Load(
         operation=operation,
         clients=clients,
@@ -81,7 +85,7 @@ async def load(
         value_bytes=value_bytes,
         seconds=seconds,
         completed=len(latencies),
-        failed=failed,
+        failed=callers.failed,
         per_second=len(latencies) / seconds,
         p50_ms=_percentile(latencies, 0.5),
         p99_ms=_percentile(latencies, 0.99),

@@ -100,10 +100,12 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def send(self, message: Any) -> None:
+        """Send a message, unless the client has gone."""
         if self._transport is not None:
             self._transport.write(wire.encode(message))
 
     def close(self) -> None:
+        """End the connection, after what was sent."""
         if self._transport is not None:
             self._transport.close()
 
