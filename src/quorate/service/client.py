@@ -8,6 +8,7 @@ an answer came, the error says whether the write certainly did not happen.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class _Link(asyncio.Protocol):
         self._client = client
         self._frames = wire.Frames(bytes_max=1 << 30)
         self.transport: asyncio.Transport | None = None
-        self.greeted: asyncio.Future[wire.Hello] = asyncio.get_running_loop().create_future()
+        self.greeted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +86,7 @@ class _Link(asyncio.Protocol):
                 if type(message) is not wire.Hello:
                     self._client._received(self, message)
                 elif not self.greeted.done():
-                    self.greeted.set_result(message)
+                    self.greeted.set_result(True)
         except (BadMessage, msgspec.DecodeError):
             self.close()
 
@@ -93,7 +94,7 @@ class _Link(asyncio.Protocol):
         self.transport = None
         self.lost.set()
         if not self.greeted.done():
-            self.greeted.cancel()
+            self.greeted.set_result(False)
 
     def write(self, message: Any) -> None:
         if self.transport is not None:
@@ -333,18 +334,18 @@ class Client:
 
     async def _connect(self, host: str, port: int) -> _Link | None:
         loop = asyncio.get_running_loop()
+        link = _Link(self)
+        greeted = False
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, link = await loop.create_connection(lambda: _Link(self), host, port)
-                await link.greeted
+                await loop.create_connection(lambda: link, host, port)
+                greeted = await link.greeted
         except (OSError, TimeoutError):
             return None
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            return None
-        return link
+        finally:
+            if not greeted:
+                link.close()
+        return link if greeted else None
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -386,6 +387,8 @@ async def status(endpoint: str, timeout_s: float = 2.0) -> wire.Report:
                         return answer
             finally:
                 writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
         raise DefiniteFailure(f"{endpoint} does not answer ({error or 'time-out'})") from error
 
