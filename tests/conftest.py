@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, and no limit on the time that one takes: a machine under load, or
+# an unlucky draw, must not decide whether a change passes. `make nightly` draws anew, and more.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile("nightly" if "QUORATE_SEEDS" in os.environ else "gate")
 
 TRACES = Path(__file__).parent / "traces"
 

@@ -64,7 +64,10 @@ def test_the_version_is_that_of_the_package(quorate: Quorate) -> None:
         (("check", "paxos", "--set", "proposers"), "--set takes NAME=VALUE, not 'proposers'"),
         (("check", "paxos", "--set", "rounds=1", "--set", "rounds=2"), "rounds is given twice"),
         (("check", "paxos", "--network", "bad"), "'bad' is not one of 'set', 'multiset', 'fifo'"),
-        (("check", "paxos", "--mutants", "--crashes", "1"), "--mutants goes with"),
+        (
+            ("check", "paxos", "--mutants", "--crashes", "1"),
+            "--mutants checks each mutant in its own world",
+        ),
         (("simulate", "paxos", "--seed", "1", "--seeds", "2"), "give --seed or --seeds, not both"),
         (("simulate", "paxos", "--set", "lost=1"), "There is: proposers=2, acceptors=3"),
         (("simulate", "paxos", "--set", "loss=x", "--seeds", "1"), "fault settings"),
@@ -231,6 +234,9 @@ def test_mutants_are_checked_one_by_one(quorate: Quorate, monkeypatch: pytest.Mo
     spared = msgspec.structs.replace(some[0], kills="validity")
     monkeypatch.setattr(check_module, "find_mutants", lambda _: (spared,))
     assert quorate("check", "paxos", "--mutants", "--json")[0] == 1
+    code, out, _ = quorate("check", "paxos", "--mutants", "--depth-max", 2)
+    assert code == 2
+    assert "unknown: depth 2" in out
 
 
 def test_seeds_that_hold_are_exit_code_0_and_the_same_however_spread(quorate: Quorate) -> None:
