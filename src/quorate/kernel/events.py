@@ -54,13 +54,15 @@ class Crash(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
 
     With `during`, the node crashed within that step: its writes reached the disk, but only the
     first `sent` of its sends left. `forgets` counts the unforced writes that were lost, and
-    `undone` the forced ones that were still on their way, so that nobody had been told of them.
+    `undone` the forced ones that were still on their way, so that nobody had been told of them:
+    no send and no output of the latest `unheard` steps had left the node.
     """
 
     during: Event | None = None
     sent: int = 0
     forgets: int = 0
     undone: int = 0
+    unheard: int = 0
 
 
 Event = Start | Receive | Timeout | Choice | At | For

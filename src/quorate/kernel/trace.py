@@ -115,7 +115,7 @@ def _event(raw: Any, messages: Any) -> Any:
     if kind == "Crash":
         during = raw["during"]
         inner = None if during is None else _event(during, messages)
-        return Crash(inner, raw["sent"], raw["forgets"], raw["undone"])
+        return Crash(inner, raw["sent"], raw["forgets"], raw["undone"], raw["unheard"])
     return msgspec.convert(raw, Start | Timeout | Choice)
 
 

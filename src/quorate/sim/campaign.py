@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from quorate.protocols import build_world
-from quorate.sim.faults import Faults
+from quorate.sim.faults import Faults, written
 from quorate.sim.run import STEPS_MAX, Run, simulate
 
 CHUNK = 10
@@ -36,7 +36,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         if self.mutant:
             words += ["--mutant", self.mutant]
         for name, value in (self.settings | self.fault_settings).items():
-            words += ["--set", f"{name}={value}"]
+            words += ["--set", f"{name}={written(value)}"]
         return shlex.join(words if self.swarm else [*words, "--calm"])
 
     def faults(self, seed: int) -> Faults:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping
 
 from quorate.kernel import Actor, Fact, Kind, NodeId, Property, View
 
-
 WHOLE = ""
 
 
@@ -16,14 +15,19 @@ class Judge:
     def __init__(
         self, properties: tuple[Property, ...], actors: Callable[[], Mapping[NodeId, Actor]]
     ) -> None:
+        of: dict[Kind, list[Property]] = {kind: [] for kind in Kind}
+        for prop in properties:
+            of[prop.kind].append(prop)
         self._actors = actors
         self._facts: list[tuple[NodeId, Fact]] = []
         self._known: set[tuple[NodeId, Fact]] = set()
-        self._always = [p for p in properties if p.kind is Kind.ALWAYS]
-        self._groups: list[dict[Hashable, list[tuple[NodeId, Fact]]]] = [{} for _ in self._always]
-        self._sometimes = [p for p in properties if p.kind is Kind.SOMETIMES]
-        self._eventually = [p for p in properties if p.kind is Kind.EVENTUALLY]
-        self._at_rest = [p for p in properties if p.kind is Kind.AT_REST]
+        self._stated: list[tuple[Property, dict[Hashable, list[tuple[NodeId, Fact]]]]]
+        self._stated = [(prop, {}) for prop in of[Kind.ALWAYS] if not prop.states]
+        self._always = [p for p in of[Kind.ALWAYS] if p.states]
+        self._unreached = of[Kind.SOMETIMES]
+        self._at_rest = of[Kind.AT_REST]
+        self._eventually = of[Kind.EVENTUALLY]
+        self._look_at = 0
         self.reached: set[str] = set()
         self.violated: str | None = None
 
@@ -34,40 +38,63 @@ class Judge:
             return
         self._known.add(stated)
         self._facts.append(stated)
-        for prop, groups in zip(self._always, self._groups, strict=True):
-            if prop.states:
-                continue
+        for prop, groups in self._stated:
             about = prop.per(fact) if prop.per else WHOLE
             if about is None:
                 continue
-            group = groups.setdefault(about, [])
+            group = groups.get(about)
+            if group is None:
+                group = groups[about] = []
             group.append(stated)
             if not prop.holds(View({}, tuple(group))):
-                self.violated = self.violated or prop.name
-        if len(self.reached) < len(self._sometimes):
-            self._look(self._sometimes)
+                self._violate(prop.name)
+        if self._unreached and len(self._facts) >= self._look_at:
+            self.look()
+
+    def fail(self, node: NodeId, error: Exception) -> None:
+        """A step of a node raised an error, which no step may."""
+        self._violate(f"no step fails ({node}: {type(error).__name__}: {error})")
 
     def states(self) -> None:
         """States may have changed: evaluate what depends on them."""
-        for prop in self._always:
-            if prop.states and not prop.holds(self.view()):
-                self.violated = self.violated or prop.name
+        if self._always:
+            view = self.view()
+            for prop in self._always:
+                if not prop.holds(view):
+                    self._violate(prop.name)
+        if any(prop.states for prop in self._unreached):
+            self.look()
 
-    def rest(self, name: str | None) -> None:
-        """The run ended at rest, it is said: evaluate the AtRest property of that name."""
-        for prop in self._at_rest:
-            if prop.name == name and not prop.holds(self.view()):
-                self.violated = prop.name
+    def look(self) -> None:
+        """See which Sometimes properties hold now."""
+        # Facts only add up: looking again when there are some more keeps a long run linear.
+        self._look_at = len(self._facts) + len(self._facts) // 8 + 1
+        view = self.view()
+        self.reached.update(prop.name for prop in self._unreached if prop.holds(view))
+        self._unreached = [prop for prop in self._unreached if prop.name not in self.reached]
 
     def settled(self) -> str | None:
         """The first Eventually property that does not hold now, if any."""
         view = self.view()
         return next((p.name for p in self._eventually if not p.holds(view)), None)
 
+    def rest(self) -> None:
+        """Nothing further can happen: AtRest properties must hold."""
+        view = self.view()
+        for prop in self._at_rest:
+            if not prop.holds(view):
+                self._violate(prop.name)
+
+    def ended(self, name: str | None) -> None:
+        """It is said that the property of that name did not hold when the run ended: judge it."""
+        view = self.view()
+        for prop in (*self._at_rest, *self._eventually):
+            if prop.name == name and not prop.holds(view):
+                self._violate(prop.name)
+
     def view(self) -> View:
         """What properties see of the run so far."""
         return View(self._actors(), tuple(self._facts))
 
-    def _look(self, properties: list[Property]) -> None:
-        view = self.view()
-        self.reached.update(p.name for p in properties if p.holds(view))
+    def _violate(self, name: str) -> None:
+        self.violated = self.violated or name

@@ -12,9 +12,9 @@ class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "boot", "doomed", "held_until", "incarnation", "index", "lazy", "local",
-        "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers", "undurable",
-        "unforced", "unheard", "up",
+        "actor", "awake", "boot", "doomed", "dying", "held_until", "incarnation", "index", "lazy",
+        "local", "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers",
+        "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -35,6 +35,7 @@ class Node:
     def forget(self) -> None:
         """Whatever a crash takes besides the actor's own volatile state."""
         self.doomed = False  # it will crash within its next broadcast
+        self.dying = False  # it is doing so, as soon as what it wrote is on disk
         self.timers: dict[tuple[NodeId, str], int] = {}  # to the sequence number of the entry
         self.local: deque[Event] = deque()  # from itself: comes before anything else
         self.missed: list[tuple[Any, ...]] = []  # entries that came while it was paused

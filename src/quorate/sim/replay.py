@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from quorate.kernel import (
     Choose,
     Crash,
     Effect,
+    Event,
+    Header,
     NodeId,
     Output,
     Receive,
@@ -23,6 +26,7 @@ from quorate.kernel import (
     Start,
     Timeout,
     Trace,
+    UsageError,
     World,
     core,
     describe,
@@ -30,32 +34,88 @@ from quorate.kernel import (
     forces,
     roles_of,
     unforced_after,
+    until_send,
     unwrapped,
 )
-from quorate.kernel.events import For
+from quorate.kernel.events import At, For
 from quorate.sim.judge import Judge
+
+JUDGE_EVERY = 64
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """What came of a replay: the property that broke, the first record that came out otherwise."""
+    """What came of a replay: the property that broke, the first record that came out otherwise,
+    and a line for each step that did not."""
 
     violated: str | None
     steps: int
     difference: str | None
     lines: tuple[str, ...]
 
+    @property
+    def verdict(self) -> str:
+        """ "differs", or else how the run ended: "holds" or "violated"."""
+        return "differs" if self.difference else "violated" if self.violated else "holds"
+
+
+class _Different(Exception):
+    """This could not have happened here."""
+
 
 class _Node:
     def __init__(self, boot: Actor) -> None:
         self.boot = self.actor = boot
+        self.started = False
         self.up = True
         self.unforced: tuple[Any, ...] = ()
         self.armed: set[tuple[NodeId, str]] = set()
         self.offered: set[tuple[NodeId, str, int | str]] = set()
         self.forced: list[tuple[Actor, tuple[Any, ...]]] = []  # as it was before each forcing step
 
+    def check(self, role: NodeId, event: Any) -> None:
+        """Raise unless this node may take `event` now; what the event uses up is gone."""
+        if isinstance(event, Start):
+            if self.started and self.up:
+                raise _Different("it is up already")
+            if event.recovered != self.started:
+                raise _Different("it has crashed" if self.started else "it has never crashed")
+            self.started = self.up = True
+        elif not self.up:
+            raise _Different("it is down")
+        if isinstance(event, Timeout):
+            if (role, event.timer) not in self.armed:
+                raise _Different(f"its timer {event.timer} was not armed")
+            self.armed.discard((role, event.timer))
+        if isinstance(event, Choice):
+            if (role, event.key, event.value) not in self.offered:
+                raise _Different("that choice was not offered")
+            self.offered = {o for o in self.offered if o[:2] != (role, event.key)}
 
-class _World:
+    def step(self, event: Event) -> tuple[Effect, ...]:
+        """Take `event`."""
+        before = self.actor
+        self.actor, effects = before.step(event)
+        if forces(effects):
+            self.forced.append((before, self.unforced))
+        self.unforced = unforced_after(self.unforced, before, self.actor, effects)
+        return effects
+
+    def crash(self, event: Crash) -> None:
+        """Lose what `event` says; raise if there was not so much to lose."""
+        if event.undone > len(self.forced):
+            raise _Different("it had not forced so many writes")
+        actor, unforced = self.actor, self.unforced
+        if event.undone:
+            actor, unforced = self.forced[-event.undone]
+        images = (*unforced, actor.lazy())
+        if event.forgets >= len(images):
+            raise _Different("it had not written so much unforced")
+        self.actor = actor.restart(self.boot, images[-1 - event.forgets])
+        self.up, self.unforced = False, ()
+        self.armed, self.offered, self.forced = set(), set(), []
+
+
+class _Run:
     def __init__(self, world: World) -> None:
         self.nodes = {process.me: _Node(process) for process in world.processes}
         self.sent: set[tuple[NodeId, NodeId, Any]] = set()
@@ -65,70 +125,49 @@ class _World:
         live = (node for node in self.nodes.values() if node.up)
         return {role.me: role for node in live for role in roles_of(node.actor)}
 
-    def take(self, record: Record) -> tuple[str | None, str]:
-        """Why the record could not have happened here (or None), and its line."""
+    def take(self, record: Record, heard: bool) -> str:
+        """The line of a record; `heard`: its sends and outputs left the node. Raises _Different."""
         node = self.nodes.get(record.node)
         if node is None:
-            return f"there is no node {record.node}", ""
-        event = record.event
+            raise _Different("there is no such node")
+        event, before = record.event, node.actor
         if isinstance(event, Crash):
-            return self._crash(node, event)
-        inner = core(event)
-        role = event.role if isinstance(event, For) else record.node
-        problem = self._possible(node, role, inner)
-        if problem is not None:
-            return problem, ""
-        before = node.actor
-        node.actor, effects = before.step(event)
-        if forces(effects):
-            node.forced.append((before, node.unforced))
-        node.unforced = unforced_after(node.unforced, before, node.actor, effects)
+            if event.during is not None:
+                effects = self._step(node, event.during)
+                sends = sum(isinstance(unwrapped(effect), Send) for effect in effects)
+                if event.sent >= sends:
+                    raise _Different(f"it sends {sends} messages there, not more")
+                self._apply(node, until_send(effects, event.sent))
+            elif not node.up:
+                raise _Different("it is down")
+            node.crash(event)
+            return describe(None, event, node.actor, ())
+        try:
+            effects = self._step(node, event)
+        except (_Different, UsageError):
+            raise
+        except Exception as error:
+            self.judge.fail(record.node, error)
+            return f"{record.node} raised {error!r}"
         if digest(effects) != record.digest:
-            return "its effects differ from those recorded", ""
-        self._apply(node, record.node, effects)
-        self.judge.states()
-        return None, describe(before, event, node.actor, effects)
+            raise _Different("its effects differ from those recorded")
+        leaving = effects if heard else tuple(e for e in effects if _stays(e))
+        self._apply(node, leaving)
+        return describe(before, event, node.actor, effects)
 
-    def _possible(self, node: _Node, role: NodeId, event: Any) -> str | None:
-        if isinstance(event, Start):
-            node.up = True
-        elif not node.up:
-            return "it is down"
-        if isinstance(event, Receive) and (event.src, role, event.msg) not in self.sent:
-            return "that message had not been sent"
-        if isinstance(event, Timeout):
-            if (role, event.timer) not in node.armed:
-                return f"its timer {event.timer} was not armed"
-            node.armed.discard((role, event.timer))
-        if isinstance(event, Choice) and (role, event.key, event.value) not in node.offered:
-            return "that choice was not offered"
-        return None
+    def _step(self, node: _Node, event: Event) -> tuple[Effect, ...]:
+        inner = core(event)
+        addressed = event.event if isinstance(event, At) else event
+        role = addressed.role if isinstance(addressed, For) else node.boot.me
+        if isinstance(inner, Receive) and (inner.src, role, inner.msg) not in self.sent:
+            raise _Different("that message had not been sent")
+        node.check(role, inner)
+        return node.step(event)
 
-    def _crash(self, node: _Node, event: Crash) -> tuple[str | None, str]:
-        if event.during is not None:
-            before = node.actor
-            node.actor, effects = before.step(event.during)
-            node.unforced = unforced_after(node.unforced, before, node.actor, effects)
-            sends = [e for e in effects if isinstance(unwrapped(e), Send)]
-            self._apply(node, before.me, tuple(sends[: event.sent]))
-        if event.undone > len(node.forced):
-            return "it had not forced so many writes", ""
-        actor, unforced = node.actor, node.unforced
-        if event.undone:
-            actor, unforced = node.forced[-event.undone]
-        images = (*unforced, actor.lazy())
-        if event.forgets >= len(images):
-            return "it had not written so much unforced", ""
-        line = describe(None, event, node.actor, ())
-        node.actor = actor.restart(node.boot, images[-1 - event.forgets])
-        node.up, node.unforced = False, ()
-        node.armed, node.offered, node.forced = set(), set(), []
-        return None, line
-
-    def _apply(self, node: _Node, me: NodeId, effects: tuple[Effect, ...]) -> None:
+    def _apply(self, node: _Node, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
-            role, inner = (effect.role, effect.effect) if isinstance(effect, By) else (me, effect)
-            match inner:
+            role = effect.role if isinstance(effect, By) else node.boot.me
+            match unwrapped(effect):
                 case Send(to, msg):
                     self.sent.add((role, to, msg))
                 case SetTimer(timer):
@@ -142,20 +181,49 @@ class _World:
                 case _:
                     pass
 
+    def end(self, header: Header) -> str | None:
+        """Judge how it ended; the difference from what the header says, if any."""
+        self.judge.states()
+        if self.judge.violated is None:
+            self.judge.ended(header.violated)
+        if header.violated not in (None, self.judge.violated):
+            return f"the end: {header.violated} is not violated here, as the trace says it was"
+        return None
+
+
+def _stays(effect: Effect) -> bool:
+    return not isinstance(unwrapped(effect), Send | Output)
+
+
+def _unheard(records: tuple[Record, ...]) -> set[int]:
+    """Indices of the steps that a crash kept everyone from hearing of."""
+    silent: set[int] = set()
+    pending: Counter[NodeId] = Counter()
+    for index in range(len(records) - 1, -1, -1):
+        node, event = records[index].node, records[index].event
+        if isinstance(event, Crash):
+            pending[node] = event.unheard
+        elif pending[node]:
+            pending[node] -= 1
+            silent.add(index)
+    return silent
+
 
 def replay(world: World, trace: Trace) -> Replay:
     """Run `trace` again in `world`: stops at the first record that comes out otherwise.
 
     Messages stay deliverable once sent (loss, duplication and reordering need no record).
     """
-    state = _World(world)
+    run = _Run(world)
+    silent = _unheard(trace.records)
     lines: list[str] = []
-    for count, record in enumerate(trace.records, start=1):
-        problem, line = state.take(record)
-        if problem is not None:
-            where = f"record {count}, {record.node}: {problem}"
-            return Replay(state.judge.violated, count, where, tuple(lines))
-        lines.append(line)
-    if state.judge.violated is None:
-        state.judge.rest(trace.header.violated)
-    return Replay(state.judge.violated, len(trace.records), None, tuple(lines))
+    for index, record in enumerate(trace.records):
+        try:
+            lines.append(run.take(record, index not in silent))
+        except (_Different, UsageError) as problem:
+            where = f"record {index + 1}, {record.node}: {problem}"
+            return Replay(run.judge.violated, index + 1, where, tuple(lines))
+        if index % JUDGE_EVERY == JUDGE_EVERY - 1:
+            run.judge.states()
+    difference = run.end(trace.header)
+    return Replay(run.judge.violated, len(lines), difference, tuple(lines))

@@ -28,6 +28,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     trace_hash: str | None = None
     trace: Trace | None = None
 
+    @property
+    def verdict(self) -> str:
+        """How the run ended: "holds", "violated" or, cut off, "unknown"."""
+        return "violated" if self.violated else "unknown" if self.bounded else "holds"
+
 
 def simulate(
     world: World,
@@ -49,6 +54,10 @@ def simulate(
         if broken is None:
             simulation.heal()
             broken = _settle(simulation, faults, steps_max)
+        if broken is None and simulation.at_rest():
+            judge.rest()
+            broken = judge.violated
+        judge.look()
     finally:
         if collecting:
             gc.enable()
