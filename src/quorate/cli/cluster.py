@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import sys
 import threading
@@ -56,12 +57,13 @@ def up_command(
     with LocalCluster(dir, nodes, port) as cluster:
         endpoints = ",".join(cluster.endpoints)
         option = "" if endpoints == DEFAULT else f" --endpoints {endpoints}"
+        command = "quorate" if shutil.which("quorate") else sys.argv[0]
         print(f"{nodes} replicas are up; their data and logs are in {dir}/")
         for node, process in cluster.processes.items():
             print(f"  {node}  {cluster.configs[0].clients()[node]}  pid {process.pid}")
         print("Try, in another terminal:")
         for words in ("put colour green", "get colour", "status"):
-            print(f"  quorate {words}{option}")
+            print(f"  {command} {words}{option}")
         print("Ctrl-C stops it; the same command resumes it.", flush=True)
         reported: set[str] = set()
         while not asked.wait(0.2):
