@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from meta.source import ROOT
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generator", ROOT / "scripts" / "docs.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -20,7 +21,7 @@ def generator() -> ModuleType:
     return module
 
 
-PAGES = generator().pages()
+PAGES = script("docs").pages()
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -29,7 +30,7 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
 
 
 def test_every_command_is_documented_with_help_for_each_option() -> None:
-    commands = generator().commands()
+    commands = script("docs").commands()
     page = PAGES["docs/reference/cli.md"]
     assert commands
     for name, command in commands.items():
@@ -55,7 +56,7 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", pages_by_hand())
 def test_every_quorate_command_that_a_page_shows_exists(name: str) -> None:
-    known = set(generator().commands()) | {"--version", "--help"}
+    known = set(script("docs").commands()) | {"--version", "--help"}
     text = (ROOT / name).read_text()
     shown = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?quorate ([a-z][a-z-]*)", text, re.MULTILINE)
     assert set(shown) <= known
@@ -76,3 +77,18 @@ def test_every_change_fragment_has_a_kind() -> None:
     for path in fragments:
         assert path.suffixes[-2:] == [f".{path.suffixes[0][1:]}", ".md"]
         assert path.suffixes[0][1:] in kinds, path.name
+
+
+def test_a_release_moves_the_fragments_into_the_changelog(tmp_path: Path) -> None:
+    fragments = tmp_path / "changelog.d"
+    fragments.mkdir()
+    (tmp_path / "CHANGELOG.md").write_text("# Changes\n\nWords.\n\n## 0.1\n\n- old\n")
+    (fragments / "README.md").write_text("stays\n")
+    (fragments / "b.fixed.md").write_text("A fault.\n")
+    (fragments / "a.added.md").write_text("A thing.\n")
+    script("changelog").release(tmp_path, "0.2")
+    assert (tmp_path / "CHANGELOG.md").read_text() == (
+        "# Changes\n\nWords.\n\n## 0.2\n\n### Added\n\n- A thing.\n\n### Fixed\n\n- A fault.\n"
+        "\n## 0.1\n\n- old\n"
+    )
+    assert [path.name for path in fragments.iterdir()] == ["README.md"]
