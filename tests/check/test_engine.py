@@ -27,7 +27,6 @@ from quorate.kernel import (
     at_rest,
     sometimes,
 )
-from quorate.protocols import build_world
 from quorate.sim import replay
 
 
@@ -65,25 +64,6 @@ def test_a_game_without_faults_is_one_line_of_states(network: Network) -> None:
     # One state per ball in flight and one after the last.
     result = check(ping_pong(9), network=network)
     assert (result.distinct, result.depth) == (11, 11)
-    assert result.exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "crashes", "counts"),
-    [
-        ({"proposers": 1}, 0, None),
-        ({"thrifty": True}, 0, None),
-        ({"thrifty": True}, 1, None),
-    ],
-)
-def test_paxos_keeps_its_promises_in_small_worlds(
-    settings: dict[str, object], crashes: int, counts: None
-) -> None:
-    result = check(build_world("paxos", "small", settings), crashes=crashes)
-    verdicts = {v.name: v.verdict for v in result.verdicts}
-    assert verdicts["agreement"] == verdicts["validity"] == "holds"
-    assert verdicts["decision is reachable"] == "holds"
-    assert result.cut is None
     assert result.exit_code == 0
 
 

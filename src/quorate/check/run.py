@@ -99,7 +99,7 @@ def check(
     search = ENGINES[engine](model, network, judge, go_on)
     with _no_collecting():
         found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
-    seconds = time.perf_counter() - began
+    seconds, steps = time.perf_counter() - began, model.steps
     traces = {}
     for name, state in judge.broken.items():
         named = msgspec.structs.replace(header or HEADER, violated=name)
@@ -109,7 +109,7 @@ def check(
         transitions=found.transitions,
         depth=found.depth,
         seconds=seconds,
-        steps=model.steps,
+        steps=steps,
         engine=engine,
         network=network.value,
         crashes=crashes,

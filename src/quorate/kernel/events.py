@@ -53,9 +53,10 @@ class Crash(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     """The node lost its volatile state. Seen by executors and traces, never by an actor.
 
     With `during`, the node crashed within that step: its writes reached the disk, but only the
-    first `sent` of its sends left. `forgets` counts the unforced writes that were lost, and
-    `undone` the forced ones that were still on their way, so that nobody had been told of them:
-    no send and no output of the latest `unheard` steps had left the node.
+    first `sent` of its sends left, and what it output ahead of the next one. `forgets` counts the
+    unforced writes that were lost, and `undone` the forced ones that were still on their way, so
+    that nobody had been told of them: no send and no output of the latest `unheard` steps had
+    left the node.
     """
 
     during: Event | None = None

@@ -10,6 +10,7 @@ from quorate.kernel import (
     Actor,
     Context,
     Flexible,
+    Network,
     NodeId,
     Threshold,
     World,
@@ -45,6 +46,13 @@ class AcceptorAcceptsLate(Acceptor):
         ctx.send(src, Accepted(m.ballot))
 
 
+class AcceptorDoesNotRaise(Acceptor):
+    def on_accept(self, ctx: Context, src: NodeId, m: paxos.Accept) -> None:
+        promised = self.promised
+        Acceptor.on_accept(self, ctx, src, m)
+        self.promised = promised
+
+
 class FreshValue(Proposer):
     """Correct: after a crash its client asks for something else, at a ballot not used before."""
 
@@ -63,6 +71,13 @@ class ProposerIgnoresVotes(Proposer):
         Proposer.on_promise(self, ctx, src, paxos.Promise(m.ballot, None))
 
 
+class ProposerTakesFirstVote(Proposer):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        if any(vote is not None for _, vote in self.promises):
+            m = paxos.Promise(m.ballot, None)
+        Proposer.on_promise(self, ctx, src, m)
+
+
 class ProposerCountsOldPromises(Proposer):
     def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
         Proposer.on_promise(self, ctx, src, paxos.Promise(self.ballot, m.vote))
@@ -74,6 +89,34 @@ class ProposerChoosesTwice(Proposer):
             self.chosen = m.vote.value if m.vote else self.value
             return ctx.broadcast(self.quorums.phase2.nodes, paxos.Accept(self.ballot, self.chosen))
         Proposer.on_promise(self, ctx, src, m)
+
+
+class ProposerCountsOldAcceptances(Proposer):
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        Proposer.on_accepted(self, ctx, src, Accepted(self.ballot))
+
+
+class ProposerCountsWhenever(Proposer):
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        if m.ballot == self.ballot:
+            self.phase = Phase.ACCEPTING
+        Proposer.on_accepted(self, ctx, src, m)
+
+
+class ProposerKeepsPromises(Proposer):
+    def prepare(self, ctx: Context) -> None:
+        promises, round = self.promises, self.round
+        Proposer.prepare(self, ctx)
+        if self.round > round:
+            self.promises = promises
+
+
+class ProposerKeepsAcceptances(Proposer):
+    def prepare(self, ctx: Context) -> None:
+        accepted, round = self.accepted, self.round
+        Proposer.prepare(self, ctx)
+        if self.round > round:
+            self.accepted = accepted
 
 
 class ProposerGivesUpOnDuplicates(Proposer):
@@ -102,6 +145,65 @@ def _swap(old: type[Actor], new: type[Actor], **fixed: int) -> Callable[..., Wor
         return msgspec.structs.replace(base, processes=processes)
 
     return world
+
+
+class Asks(msgspec.Struct, frozen=True):
+    """A proposer that leads the ballots of some rounds, with one quorum for each of its phases."""
+
+    phase1: tuple[NodeId, ...]
+    phase2: tuple[NodeId, ...]
+    first: int = 1
+    last: int = 1
+
+
+def _asking(
+    asks: tuple[Asks, ...],
+    old: type[Actor],
+    new: type[Actor],
+    network: Network = Network.SET,
+) -> Callable[..., World]:
+    """A world in which each proposer asks just whom it must for the mutation to matter."""
+
+    def world(mutated: bool = True) -> World:
+        acceptors = {node for each in asks for node in (*each.phase1, *each.phase2)}
+        base = paxos.small(len(asks), len(acceptors), learners=0)
+        processes: list[Actor] = []
+        for process in base.processes:
+            if isinstance(process, Proposer):
+                each = asks[len(processes)]
+                process = msgspec.structs.replace(
+                    process,
+                    quorums=Flexible(_all_of(each.phase1), _all_of(each.phase2)),
+                    round=each.first - 1,
+                    rounds_max=each.last,
+                )
+            changes = mutated and type(process) is old
+            processes.append(new(**msgspec.structs.asdict(process)) if changes else process)
+        return msgspec.structs.replace(base, processes=tuple(processes), network=network)
+
+    return world
+
+
+def _all_of(nodes: tuple[NodeId, ...]) -> Threshold:
+    return Threshold(nodes, len(nodes))
+
+
+_LOW_VOTE_AFTER_A_HIGH_ONE = (
+    Asks(("a2", "a3"), ("a2", "a3")),
+    Asks(("a1", "a3"), ("a1", "a2")),  # a2 votes without having promised
+    Asks(("a2", "a3"), ("a2", "a3")),
+)
+_TWO_VOTES_REPORTED = (
+    Asks(("a1", "a2"), ("a1", "a2")),
+    Asks(("a2", "a3"), ("a2", "a3")),
+    Asks(("a1", "a3"), ("a1", "a3")),
+)
+# One promise is a quorum where every acceptor must accept.
+_TWO_ROUNDS_OF_ONE = (
+    Asks(("a2",), ("a1", "a2"), last=2),
+    Asks(("a2",), ("a1", "a2")),
+    Asks(("a1",), ("a1", "a2"), first=2, last=2),
+)
 
 
 def quorum_too_small(proposers: int = 2, acceptors: int = 3, rounds: int = 1) -> World:
@@ -151,6 +253,11 @@ MUTANTS = (
         _swap(Acceptor, AcceptorAcceptsLate),
     ),
     _mutant(
+        "does_not_raise",
+        "an acceptor that accepts does not raise its promise",
+        _asking(_LOW_VOTE_AFTER_A_HIGH_ONE, Acceptor, AcceptorDoesNotRaise),
+    ),
+    _mutant(
         "reuses_ballot",
         "a proposer's round does not survive a crash",
         _swap(Proposer, ProposerReusesBallot, crashes=1),
@@ -161,6 +268,16 @@ MUTANTS = (
         _swap(Proposer, ProposerIgnoresVotes),
     ),
     _mutant(
+        "takes_first_vote",
+        "a proposer takes the first vote that a promise reports, not the highest",
+        _asking(_TWO_VOTES_REPORTED, Proposer, ProposerTakesFirstVote),
+    ),
+    _mutant(
+        "keeps_promises",
+        "a proposer takes promises along into its next round",
+        _swap(Proposer, ProposerKeepsPromises, rounds=2),
+    ),
+    _mutant(
         "counts_old_promises",
         "a proposer counts promises made to its earlier rounds",
         _swap(Proposer, ProposerCountsOldPromises, rounds=2),
@@ -169,6 +286,22 @@ MUTANTS = (
         "chooses_twice",
         "a proposer chooses again when a late promise arrives",
         _swap(Proposer, ProposerChoosesTwice),
+    ),
+    _mutant(
+        "keeps_acceptances",
+        "a proposer takes acceptances along into its next round",
+        _asking(_TWO_ROUNDS_OF_ONE, Proposer, ProposerKeepsAcceptances, Network.MULTISET),
+    ),
+    _mutant(
+        "counts_old_acceptances",
+        "a proposer counts acceptances of its earlier rounds",
+        _asking(_TWO_ROUNDS_OF_ONE, Proposer, ProposerCountsOldAcceptances, Network.MULTISET),
+    ),
+    _mutant(
+        "counts_whenever",
+        "a proposer counts acceptances of a round that it lost in a crash",
+        _swap(Proposer, ProposerCountsWhenever, crashes=1),
+        kills="validity",
     ),
     _mutant(
         "gives_up_on_duplicates",
