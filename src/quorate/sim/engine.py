@@ -149,7 +149,7 @@ class Simulation:
 
     def heal(self) -> None:
         """Faults cease: links carry, and whoever is down or paused comes back."""
-        self._set_network(Faults(delay_us=self.faults.healed_delay_us))
+        self._set_network(Faults(delay_us=self.faults.delay_us))
         self._heap[:] = sorted(entry for entry in self._heap if entry[2] != FAULT)
         self.nemesis.heal()
 
@@ -264,7 +264,7 @@ class Simulation:
             self.lost += 1
             return
         if draw() < self._slow:
-            at = self.now_us + int(draw() * self.faults.slow_us)
+            at += int(draw() * self.faults.slow_us)
         if draw() < self._duplicate:
             again = at + int(draw() * 10 * self._delay_span)
             self._push(again, DELIVER, target, event)

@@ -10,7 +10,7 @@ import msgspec
 from quorate.kernel import UsageError
 
 CHANCES = ("loss", "duplicate", "slow", "mid_step", "one_way", "partial")
-RANGES = ("delay_us", "healed_delay_us", "down_ms", "pause_ms", "partition_ms")
+RANGES = ("delay_us", "down_ms", "pause_ms", "partition_ms")
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     loss: float = 0.0  # probability that a message is lost
     duplicate: float = 0.0  # probability that a message arrives twice
     delay_us: tuple[int, int] = (500, 2_000)
-    slow: float = 0.0  # probability that a message takes up to `slow_us` instead: reordering
+    slow: float = 0.0  # probability that a message takes up to `slow_us` longer: reordering
     slow_us: int = 500_000
     disk_us: int = 0  # time that a forced write takes
     crash_rate: float = 0.0
@@ -36,7 +36,6 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     skew_ms: int = 0  # how far ahead a node's clock may be at the start
     unsafe_ms: int = 20_000  # how long faults go on
     heal_ms: int = 120_000  # how long the world then has to make good
-    healed_delay_us: tuple[int, int] = (500, 2_000)  # the delay of messages from then on
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -64,8 +63,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
         drawn: dict[str, Any] = {
             "loss": maybe(0.3),
             "duplicate": maybe(0.3),
-            "delay_us": draw.choice(((500, 2_000), (1_000, 50_000), (10_000, 300_000))),
-            "slow": maybe(0.1),
+            "slow": 1.0 if draw.random() < 0.2 else maybe(0.3),
+            "slow_us": draw.choice((20_000, 200_000, 2_000_000)),
             "disk_us": draw.choice((0, 200, 5_000, 50_000)),
             "crash_rate": maybe(4.0),
             "mid_step": draw.random(),
