@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -142,9 +142,14 @@ def _swap(old: type[Actor], new: type[Actor], **fixed: int) -> Callable[..., Wor
             new(**msgspec.structs.asdict(p)) if type(p) is old else p
             for p in (first, *base.processes[1:])
         )
-        return msgspec.structs.replace(base, processes=processes)
+        return msgspec.structs.replace(base, processes=processes, bounds=_bounds(processes))
 
     return world
+
+
+def _bounds(processes: Iterable[Actor]) -> tuple[str, ...]:
+    leads = (p for p in processes if isinstance(p, Proposer))
+    return tuple(f"{p.me} leads rounds {p.round + 1} to {p.rounds_max}" for p in leads)
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -179,7 +184,9 @@ def _asking(
                 )
             changes = mutated and type(process) is old
             processes.append(new(**msgspec.structs.asdict(process)) if changes else process)
-        return msgspec.structs.replace(base, processes=tuple(processes), network=network)
+        return msgspec.structs.replace(
+            base, processes=tuple(processes), network=network, bounds=_bounds(processes)
+        )
 
     return world
 
