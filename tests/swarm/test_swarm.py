@@ -1,0 +1,31 @@
+"""Every protocol, many seeds: nothing breaks under faults, and once they cease it makes good."""
+
+from __future__ import annotations
+
+import pytest
+
+from quorate.sim import Task, campaign
+
+SHORT = {"unsafe_ms": 5_000}
+WORLDS = [
+    Task(protocol="paxos", fault_settings=SHORT),
+    Task(protocol="paxos", settings={"proposers": 3, "acceptors": 5}, fault_settings=SHORT),
+    Task(protocol="paxos", world="colocated", fault_settings=SHORT),
+    Task(protocol="multi_paxos", settings={"values": 5, "truncate": 3}, fault_settings=SHORT),
+]
+
+
+@pytest.mark.parametrize("task", WORLDS, ids=lambda t: f"{t.protocol}-{t.world}-{t.settings}")
+def test_two_hundred_seeds_hold(task: Task) -> None:
+    result = campaign(task, first=0, count=200)
+    assert [task.command(run.seed) for run in result.failures] == []
+    assert result.bounded == 0
+    assert result.reached
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", WORLDS, ids=lambda t: f"{t.protocol}-{t.world}-{t.settings}")
+def test_two_thousand_more_seeds_hold(task: Task) -> None:
+    result = campaign(task, first=1_000, count=2_000, jobs=2)
+    assert [task.command(run.seed) for run in result.failures] == []
+    assert result.bounded == 0
