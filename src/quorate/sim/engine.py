@@ -212,7 +212,7 @@ class Simulation:
         unforced = node.unforced
         if node.lazy and self._crashes:
             node.unforced = unforced_after(unforced, before, node.actor, effects)
-        if node.doomed and self._die_within(node, event, effects):
+        if node.doomed and self._strike(node, event, effects):
             return
         if self.records is not None:
             self._record(node, event, effects, describe(before, event, node.actor, effects))
@@ -288,18 +288,26 @@ class Simulation:
 
     # Crashes.
 
-    def _die_within(self, node: Node, event: Event, effects: tuple[Effect, ...]) -> bool:
-        """Crash within this step, if it sends: once its writes are on disk, some sends leave."""
+    def _strike(self, node: Node, event: Event, effects: tuple[Effect, ...]) -> bool:
+        """Crash around this step: while what it wrote is under way, or else within its broadcast.
+
+        True when only a part of its effects is to leave; that is taken care of here.
+        """
         sends = sum(type(unwrapped(effect)) is Send for effect in effects)
+        wait_us = max(node.held_until - self.now_us, 0)
+        if forces(effects):
+            wait_us += self.faults.disk_us
+        if wait_us and self.disk.random() < 0.5:
+            incarnation, node.doomed = node.incarnation, False
+            sooner_us = int(self.disk.random() * wait_us)
+            self.after(sooner_us, lambda: self._crash_if(node, incarnation), fault=True)
+            return False
         if not sends:
             return False
         node.doomed = node.up = node.awake = False
         node.dying = True
         node.timers.clear()
         sent = self.disk.randrange(sends)
-        wait_us = max(node.held_until - self.now_us, 0)
-        if forces(effects):
-            wait_us += self.faults.disk_us
 
         def die() -> None:
             self._emit(node, until_send(effects, sent))
@@ -310,6 +318,10 @@ class Simulation:
         else:
             die()
         return True
+
+    def _crash_if(self, node: Node, incarnation: int) -> None:
+        if node.awake and node.incarnation == incarnation:
+            self.crash(node)
 
     def crash(self, node: Node, during: Event | None = None, sent: int = 0) -> None:
         """Lose volatile state, and perhaps the writes that no one has been told of."""

@@ -24,7 +24,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     slow_us: int = 500_000
     disk_us: int = 0  # time that a forced write takes
     crash_rate: float = 0.0
-    mid_step: float = 0.3  # probability that a crash strikes within the next broadcast
+    mid_step: float = 0.3  # probability that a crash strikes within the node's next step
     down_ms: tuple[int, int] = (50, 2_000)
     pause_rate: float = 0.0
     pause_ms: tuple[int, int] = (50, 1_500)

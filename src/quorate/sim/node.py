@@ -34,7 +34,7 @@ class Node:
 
     def forget(self) -> None:
         """Whatever a crash takes besides the actor's own volatile state."""
-        self.doomed = False  # it will crash within its next broadcast
+        self.doomed = False  # it will crash within its next step
         self.dying = False  # it is doing so, as soon as what it wrote is on disk
         self.timers: dict[tuple[NodeId, str], int] = {}  # to the sequence number of the entry
         self.local: deque[Event] = deque()  # from itself: comes before anything else
