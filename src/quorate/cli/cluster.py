@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import typer
@@ -30,7 +30,6 @@ from quorate.service.client import (
 from quorate.service.serve import LocalCluster, serve
 from quorate.service.wire import Report
 
-T = TypeVar("T")
 NOT_FOUND, FAILED, UNKNOWN = 1, 1, 2
 app = typer.Typer()
 

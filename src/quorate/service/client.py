@@ -123,11 +123,10 @@ class Client:
         self._sequence = 0
         self._sent: deque[_Pending] = deque()  # numbered, in order, not yet answered
         self._unsent: deque[_Pending] = deque()
-        self._queries: dict[int, _Pending] = {}
+        self._queries: dict[int, list[_Pending]] = {}
         self._query_id = 0
         self._unasked: list[_Pending] = []
         self._flushing = False
-        self._statuses: deque[asyncio.Future[wire.Report]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -142,7 +141,8 @@ class Client:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._link is not None:
             self._link.close()
-        for pending in (*self._sent, *self._unsent, *self._queries.values(), *self._unasked):
+        asked = (pending for batch in self._queries.values() for pending in batch)
+        for pending in (*self._sent, *self._unsent, *asked, *self._unasked):
             self._fail(pending, "the client was closed")
 
     # What callers ask for.
@@ -224,9 +224,7 @@ class Client:
     def _send_reads(self, batch: list[_Pending]) -> None:
         assert self._link is not None
         self._query_id += 1
-        for number, pending in enumerate(batch):
-            pending.number = number
-        self._queries[self._query_id] = pending = _Pending(batch, batch[0].future, 0.0)
+        self._queries[self._query_id] = batch
         self._link.write(wire.Query(self._query_id, [pending.ask for pending in batch]))
 
     # Answers.
@@ -238,13 +236,10 @@ class Client:
         if kind is wire.Written:
             self._written(message)
         elif kind is wire.Answer:
-            query = self._queries.pop(message.id, None)
-            for pending, result in zip(query.ask if query else (), message.results, strict=False):
+            batch = self._queries.pop(message.id, [])
+            for pending, result in zip(batch, message.results, strict=False):
                 if not pending.future.done():
                     pending.future.set_result(result)
-        elif kind is wire.Report:
-            if self._statuses and not (future := self._statuses.popleft()).done():
-                future.set_result(message)
         else:
             self._refused(link, message)
 
@@ -272,8 +267,8 @@ class Client:
         for start in range(0, len(waiting), COMMANDS_PER_FRAME_MAX):
             self._send_writes(waiting[start : start + COMMANDS_PER_FRAME_MAX])
         queries, self._queries = self._queries, {}
-        for query in queries.values():
-            self._send_reads(query.ask)
+        for batch in queries.values():
+            self._send_reads(batch)
 
     def _refused(self, link: _Link, refusal: wire.Refused) -> None:
         if refusal.reason == "busy" or refusal.reason == "gap":
@@ -307,10 +302,7 @@ class Client:
             self._sequence -= 1
 
     def _fail(self, pending: _Pending, why: str) -> None:
-        if isinstance(pending.ask, list):
-            for each in pending.ask:
-                self._fail(each, why)
-        elif not pending.future.done():
+        if not pending.future.done():
             error = IndefiniteFailure if pending.sent else DefiniteFailure
             pending.future.set_exception(error(why))
 
@@ -358,8 +350,8 @@ class Client:
                     self._fail(pending, why)
             while self._unsent and self._unsent[0].deadline < now:
                 self._fail(self._unsent.popleft(), f"no leader within {self._timeout_s} s")
-            for query in self._queries.values():
-                for pending in query.ask:
+            for batch in self._queries.values():
+                for pending in batch:
                     if pending.deadline < now:
                         self._fail(pending, why)
             self._unasked = [p for p in self._unasked if not self._expired(p, now, why)]
