@@ -29,5 +29,6 @@ docs: $(READY)
 fmt: $(READY)
 	.venv/bin/ruff format src tests scripts && .venv/bin/ruff check --fix src tests scripts
 
-lock:
-	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+lock: $(READY)
+	$(PY) -m pip install -q uv
+	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev --all-extras pyproject.toml -o requirements.lock
