@@ -64,13 +64,29 @@ def _cli() -> str:
     return "\n".join(parts)
 
 
-def _protocols() -> str:
-    from quorate.protocols import names
+def _protocol(name: str) -> str:
+    from quorate.mutants import find_mutants
+    from quorate.protocols import find
 
-    parts = ["# The protocols\n", "What `quorate show` prints for each.\n"]
-    for name in names():
-        parts += [f"## {name}\n", _block(_output(["show", name]))]
-    return "\n".join(parts)
+    small = "small" in find(name).worlds
+    lines = ["Run it, break it, check it:\n", f"quorate simulate {name} --seeds 100"]
+    if small:
+        lines.append(f"quorate check {name}")
+    mutants = find_mutants(name)
+    if mutants:
+        lines.append(
+            f"quorate {'check' if small else 'simulate'} {name} --mutant {mutants[0].name}"
+        )
+    lines.append(f"quorate show {name} --source")
+    head, rest = lines[0], "\n".join(lines[1:])
+    return f"# {name}\n\n{_block(_output(['show', name]))}\n{head}\n```sh\n{rest}\n```\n"
+
+
+def _catalogue() -> str:
+    from quorate.protocols import all_protocols
+
+    rows = [f"- [{each.name}]({each.name}.md): {each.summary}\n" for each in all_protocols()]
+    return "# The protocols\n\nEach page is what `quorate show` prints.\n\n" + "".join(rows)
 
 
 def _glossary() -> str:
@@ -90,13 +106,21 @@ def _glossary() -> str:
 
 def pages() -> Mapping[str, str]:
     """Path from the root of the project to the text that belongs there."""
+    from quorate.protocols import names
+
     return {
         "docs/glossary.md": _glossary(),
         "docs/reference/cli.md": _cli(),
-        "docs/reference/protocols.md": _protocols(),
+        "docs/protocols/index.md": _catalogue(),
+        **{f"docs/protocols/{name}.md": _protocol(name) for name in names()},
     }
 
 
 if __name__ == "__main__":
-    for name, text in pages().items():
+    made = pages()
+    for path in (ROOT / "docs" / "protocols").glob("*.md"):
+        if str(path.relative_to(ROOT)) not in made:
+            path.unlink()
+    for name, text in made.items():
+        (ROOT / name).parent.mkdir(exist_ok=True)
         (ROOT / name).write_text(text)

@@ -29,6 +29,11 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
     assert (ROOT / name).read_text() == PAGES[name], "make docs"
 
 
+def test_no_page_is_left_of_a_protocol_that_is_gone() -> None:
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "protocols").iterdir()}
+    assert there <= set(PAGES)
+
+
 def test_every_command_is_documented_with_help_for_each_option() -> None:
     commands = script("docs").commands()
     page = PAGES["docs/reference/cli.md"]
