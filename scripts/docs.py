@@ -89,6 +89,27 @@ def _catalogue() -> str:
     return "# The protocols\n\nEach page is what `quorate show` prints.\n\n" + "".join(rows)
 
 
+def lecture_page(name: str) -> str:
+    """The page of one claim of the lecture. Shows it, so this takes a while."""
+    return f"# {name}\n\n{_block(_output(['lecture', name]))}"
+
+
+def _lecture() -> str:
+    from quorate.lecture import claims
+
+    parts = [
+        "# The lecture, claim by claim\n",
+        "Each page is what `quorate lecture CLAIM` prints.\n",
+    ]
+    section = ""
+    for claim in claims():
+        if claim.section != section:
+            section = claim.section
+            parts.append(f"\n## {section}\n\n")
+        parts.append(f"- [{claim.name}]({claim.name}.md): {claim.says}\n")
+    return "".join(parts[:1]) + "\n" + "".join(parts[1:])
+
+
 def _glossary() -> str:
     from quorate.protocols import all_protocols
 
@@ -111,16 +132,27 @@ def pages() -> Mapping[str, str]:
     return {
         "docs/glossary.md": _glossary(),
         "docs/reference/cli.md": _cli(),
+        "docs/lecture/index.md": _lecture(),
         "docs/protocols/index.md": _catalogue(),
         **{f"docs/protocols/{name}.md": _protocol(name) for name in names()},
     }
 
 
-if __name__ == "__main__":
-    made = pages()
-    for path in (ROOT / "docs" / "protocols").glob("*.md"):
-        if str(path.relative_to(ROOT)) not in made:
-            path.unlink()
+def write() -> None:
+    """Write every page anew, and remove those of what is gone."""
+    from quorate.lecture import claims
+
+    made = dict(pages())
+    for claim in claims():
+        made[f"docs/lecture/{claim.name}.md"] = lecture_page(claim.name)
+    for folder in ("protocols", "lecture"):
+        (ROOT / "docs" / folder).mkdir(exist_ok=True)
+        for path in (ROOT / "docs" / folder).glob("*.md"):
+            if str(path.relative_to(ROOT)) not in made:
+                path.unlink()
     for name, text in made.items():
-        (ROOT / name).parent.mkdir(exist_ok=True)
         (ROOT / name).write_text(text)
+
+
+if __name__ == "__main__":
+    write()

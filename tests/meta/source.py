@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "quorate"
@@ -43,3 +45,13 @@ def imported(nodes: Iterator[ast.AST] | list[ast.AST]) -> set[str]:
             assert not node.level, "imports are absolute"
             found.add(node.module or "")
     return found
+
+
+def script(name: str) -> ModuleType:
+    """A program of scripts/, as a module."""
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

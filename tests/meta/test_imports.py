@@ -23,6 +23,7 @@ ALLOWED = {
     "check": CORE,
     # Campaigns name their world, since a world cannot travel to another process.
     "sim": {"kernel", "protocols"},
+    "lecture": {*AGREEMENT, "check", "sim"},
     "runtime": CORE,
     "service": {*AGREEMENT, "runtime"},
     "transactions": {*AGREEMENT, "runtime", "service"},

@@ -1,0 +1,149 @@
+"""The lecture's part on Paxos."""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.check import check
+from quorate.kernel import View, sometimes
+from quorate.lecture.claim import Claim, Finding, checked, simulated
+from quorate.properties.consensus import Decided
+from quorate.protocols import build_world
+from quorate.protocols.paxos import Acceptor
+
+SIMPLE = "Lamport, Paxos Made Simple, 2001, section 2.2"
+
+
+def _safe() -> tuple[Finding, ...]:
+    return (
+        checked("every schedule of two rivals", "paxos", "agreement", "holds"),
+        checked(
+            "every schedule of two rivals and a crash", "paxos", "agreement", "holds", crashes=1
+        ),
+    )
+
+
+def _lacking(mutant: str, what: str, kills: str = "agreement") -> Finding:
+    """Paxos without one of its guards, which must be seen to break."""
+    return checked(what, "paxos", kills, "violated", mutant=mutant)
+
+
+def _a_majority_voted(view: View) -> bool:
+    acceptors = list(view.roles(Acceptor))
+    votes = [acceptor.vote for acceptor in acceptors if acceptor.vote is not None]
+    return any(2 * votes.count(vote) > len(acceptors) for vote in votes)
+
+
+_UNHEARD = sometimes(
+    "chosen, and nobody knows",
+    lambda view: _a_majority_voted(view) and not any(view.stated(Decided)),
+    states=True,
+)
+
+
+def _unheard_success() -> tuple[Finding, ...]:
+    world = build_world("paxos", "small")
+    watched = msgspec.structs.replace(world, properties=(_UNHEARD, *world.properties))
+    result = check(watched)
+    fared = {verdict.name: verdict.verdict for verdict in result.verdicts}
+    return (
+        Finding(
+            what="some schedule: a majority has voted for a value, and no node knows",
+            expected="holds",
+            found=fared[_UNHEARD.name],
+            detail=f"{result.distinct:,} states",
+        ),
+        Finding(
+            what="every schedule, those included: agreement",
+            expected="holds",
+            found=fared["agreement"],
+            detail=f"{result.distinct:,} states",
+        ),
+    )
+
+
+CLAIMS = (
+    Claim(
+        name="paxos-is-safe",
+        section="Paxos: Properties",
+        says="Consensus by Paxos is stable: once reached it is never violated, whoever leads.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=_safe,
+    ),
+    Claim(
+        name="ballots-are-unique",
+        section="Phase 1: Proposing a Round",
+        says="A would-be leader chooses a ballot that nobody has used, nor itself before a crash.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (_lacking("reuses_ballot", "a ballot used twice, after a crash"),),
+    ),
+    Claim(
+        name="agents-log-before-they-answer",
+        section="The Agents",
+        says="Agents keep the ballot they promised and the value they accepted in stable storage.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (
+            _lacking("forgets_promise", "an agent loses its promise in a crash"),
+            _lacking("forgets_vote", "an agent loses its vote in a crash"),
+        ),
+    ),
+    Claim(
+        name="agents-deny-old-ballots",
+        section="The Agents",
+        says="An agent denies a ballot that is older than one it has promised.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (
+            _lacking("promises_late", "agents promise older ballots"),
+            _lacking("accepts_late", "agents accept at older ballots"),
+        ),
+    ),
+    Claim(
+        name="a-suitable-value",
+        section="Leader: Choosing a Suitable Value",
+        says="A leader takes over the most recent value that any responding agent has accepted.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (
+            _lacking("ignores_votes", "a leader that ignores accepted values"),
+            _lacking("takes_first_vote", "a leader that takes any of them, not the latest"),
+        ),
+    ),
+    Claim(
+        name="success-that-nobody-knows",
+        section="What Happens After Success?",
+        says="A round can succeed without leader or agents knowing; even so, it is final.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=_unheard_success,
+    ),
+    Claim(
+        name="majorities-intersect",
+        section="More on Safety",
+        says="Success requires a majority, and any two of them share an agent that remembers.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (_lacking("quorum_too_small", "quorums that need not meet"),),
+    ),
+    Claim(
+        name="another-round",
+        section="Some Failure Cases",
+        says="Agents and leaders fail and race, messages are lost: have another round.",
+        source="Lamport, Paxos Made Simple, 2001, section 2.4",
+        protocols=("paxos",),
+        show=lambda: (simulated("seeds of crashes, partitions and loss, then calm", "paxos", 100),),
+    ),
+    Claim(
+        name="a-log-of-decisions",
+        section="Keith Marzullo on Paxos",
+        says="Servers run a sequence of consensus instances, each of which selects one command.",
+        source="Lamport, Paxos Made Simple, 2001, section 3",
+        protocols=("multi_paxos",),
+        show=lambda: (
+            simulated("seeds of crashes, partitions and loss, then calm", "multi_paxos", 50),
+        ),
+    ),
+)
