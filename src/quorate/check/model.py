@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from quorate.check.observers import Observers, Stated
 from quorate.kernel import (
     Actor,
     By,
@@ -72,19 +73,29 @@ class Local(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One way for a process to go on, by number: its local state then, and the envelopes sent.
+    """One way for a process to go on, by number: its local state then, the envelopes sent, and
+    what it stated to observers, 0 being nothing.
 
-    `crashes` counts towards the budget; `happenings` are what a trace shows.
+    `crashes` counts towards the budget; `happenings` are what a trace shows. An `idle` move does
+    nothing but state: it is none if no observer changes with it.
     """
 
     local: int
     sent: tuple[int, ...]
+    stated: int
     crashes: int
     happenings: tuple[Happening, ...]
+    idle: bool = False
 
 
-Way = tuple[tuple[Happening, ...], Local, list[Envelope], int]
-"""A move before it is interned."""
+class Way(NamedTuple):
+    """A move before it is interned."""
+
+    happenings: tuple[Happening, ...]
+    local: Local
+    sent: list[Envelope]
+    stated: Stated
+    crashes: int
 
 
 class Model:
@@ -106,6 +117,7 @@ class Model:
         self.facts: list[list[int]] = [[] for _ in self.boots]  # by local state: what it showed
         self.envelopes: list[Envelope] = []
         self.target: list[int] = []  # by envelope: the index of the process that receives it
+        self.observers = Observers(world.observers)
         self.hosts = world.hosts()
         self._local_ids: list[dict[Local, int]] = [{} for _ in self.boots]
         self._fact_ids: list[dict[Any, int]] = [{} for _ in self.boots]
@@ -269,8 +281,16 @@ class Model:
         return [Crash(event, n, lost) for n in range(sends) for lost in range(len(unforced) + 1)]
 
     def _step_way(self, process: int, before: Local, event: Event) -> Way:
-        after, _, sent = self.happen(process, before, event)
-        return (event,), after, sent, 0
+        after, effects, sent = self.happen(process, before, event)
+        return Way((event,), after, sent, self._said(process, effects), 0)
+
+    def _said(self, process: int, effects: tuple[Effect, ...]) -> Stated:
+        me, facts = self.boots[process].me, []
+        for wrapped in effects:
+            effect = unwrapped(wrapped)
+            if type(effect) is Output:
+                facts.append((wrapped.role if type(wrapped) is By else me, effect.fact))
+        return tuple(facts)
 
     def _begin(self, process: int, before: Local, start: Start, budget: int) -> Iterator[Way]:
         """A life begins; it may end in its first step."""
@@ -282,14 +302,16 @@ class Model:
 
     def _end(self, process: int, before: Local, crash: Crash, budget: int) -> Iterator[Way]:
         """A life ends in a crash, and another follows; or, if nodes may stop, none."""
-        down, _, sent = self.happen(process, before, crash)
-        for happenings, local, more, crashes in self._begin(
+        down, effects, sent = self.happen(process, before, crash)
+        said = self._said(process, effects)
+        for happenings, local, more, stated, crashes in self._begin(
             process, down, Start(recovered=True), budget - 1
         ):
-            yield (crash, *happenings), local, sent + more, crashes + 1
+            yield Way((crash, *happenings), local, sent + more, said + stated, crashes + 1)
         if self.stops:
             # Whatever it knew no longer matters: one state for all stops that stated the same.
-            yield (crash,), Local(self.boots[process], facts=down.facts, up=False), sent, 1
+            stopped = Local(self.boots[process], facts=down.facts, up=False)
+            yield Way((crash,), stopped, sent, said, 1)
 
     # Numbers.
 
@@ -304,11 +326,14 @@ class Model:
     def _moves(self, process: int, local: int | None, ways: Iterable[Way]) -> tuple[Move, ...]:
         """Interned ways, without those that come to the same, or leave `local` as it is."""
         found: dict[Any, Move] = {}
-        for happenings, after, sent, crashes in ways:
+        for happenings, after, sent, said, crashes in ways:
             ids = tuple(map(self._envelope, sent))
-            move = Move(self._intern(process, after), ids, crashes, happenings)
-            if move.local != local or ids:
-                found.setdefault(move[:3], move)
+            number = self._intern(process, after)
+            stated = self.observers.number(said)
+            idle = number == local and not ids
+            if not idle or stated:
+                move = Move(number, ids, stated, crashes, happenings, idle)
+                found.setdefault(move[:4], move)
         return tuple(found.values())
 
     def _intern(self, process: int, state: Local) -> int:

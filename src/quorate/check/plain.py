@@ -19,10 +19,12 @@ from quorate.kernel import Happening, Network
 CRASH_BITS = 8
 CRASHES_MAX = (1 << CRASH_BITS) - 1
 LOCAL_BITS = 24
+OBSERVER_BITS = 32
 CHUNK = 16_384  # states between two looks at memory and the clock
 
-Step = tuple[int, int, bool]
-"""What to add, what to set, and whether a property might see the difference."""
+Step = tuple[int, int, bool, int]
+"""What to add, what to set, whether a property might see the difference, and what observers see,
+below zero if that is all that happens."""
 
 
 class _Table(dict[int, tuple[Step, ...]]):
@@ -43,7 +45,9 @@ class Plain:
         count = len(model.boots)
         self._model, self._judge, self._go_on = model, judge, go_on
         self._shifts = [CRASH_BITS + LOCAL_BITS * process for process in range(count)]
-        self._links = LINKS[network](model, CRASH_BITS + LOCAL_BITS * count)
+        self._observers_at = CRASH_BITS + LOCAL_BITS * count
+        observer_bits = OBSERVER_BITS if model.world.observers else 0
+        self._links = LINKS[network](model, self._observers_at + observer_bits)
         falling = [p for p in range(count) if model.crashes and model.crashable[p]]
         self._own = count
         self._who = [*range(count), *falling]  # by table: those of crashes come last
@@ -91,12 +95,12 @@ class Plain:
             for process, move in enumerate(moves):
                 added, bits = self._links.change(state, None, move.sent)
                 state = (state + added + (move.local << self._shifts[process])) | bits
-                state += move.crashes
+                state = self._observed(state, state + move.crashes, move.stated)
             self._transitions += 1
             if state not in self._came:
                 self._came[state] = state
                 self._roots[state] = [(p, move.happenings) for p, move in enumerate(moves)]
-                self._judge.see(state, self._locals(state))
+                self._judge.see(state, self._locals(state), self._observers(state))
         self._sync()
         return list(self._roots)
 
@@ -127,15 +131,18 @@ class Plain:
                 for table, mask in zip(tables, masks, strict=True):
                     steps = table[state & mask]
                     transitions += len(steps)
-                    for added, bits, visible in steps:
+                    for added, bits, visible, stated in steps:
                         after = state + added | bits
+                        if stated:
+                            after = self._observed(state, after, stated)
+                            transitions -= stated < 0 and after == state
                         if after not in came:
                             came[after] = state
                             push(after)
                             if visible:
-                                judge.see(after, self._locals(after))
+                                judge.see(after, self._locals(after), self._observers(after))
                 if judge.judges_rest and self._rests(state):
-                    judge.rest(state, self._locals(state))
+                    judge.rest(state, self._locals(state), self._observers(state))
                 if self._stopped():
                     return "the first violation"
                 if len(came) >= states_max:
@@ -150,13 +157,31 @@ class Plain:
     def _rests(self, state: int) -> bool:
         """Whether whatever can happen, crashes aside, leaves everything as it is."""
         for table, mask in zip(self._tables[: self._own], self._masks, strict=False):
-            for added, bits, _ in table[state & mask]:
-                if state + added | bits != state:
+            for added, bits, _, stated in table[state & mask]:
+                if self._observed(state, state + added | bits, stated) != state:
                     return False
         return True
 
     def _locals(self, state: int) -> tuple[int, ...]:
         return tuple([state >> shift & (1 << LOCAL_BITS) - 1 for shift in self._shifts])
+
+    def _observers(self, state: int) -> int:
+        if not self._model.world.observers:
+            return 0
+        return state >> self._observers_at & (1 << OBSERVER_BITS) - 1
+
+    def _observed(self, before: int, after: int, stated: int) -> int:
+        """`after` once the observers, there still as they were before, have seen what was stated.
+        `before` if they learn nothing from it, and it is all that happened."""
+        if not stated:
+            return after
+        observers = self._observers(before)
+        seen = self._model.observers.after(observers, abs(stated))
+        if stated < 0 and seen == observers:
+            return before
+        if seen >> OBSERVER_BITS:
+            raise Full(f"{seen} states of observers")
+        return after + (seen - observers << self._observers_at)
 
     # The tables.
 
@@ -197,9 +222,10 @@ class Plain:
         facts = self._model.facts[process]
         visible = facts[move.local] != facts[local]
         if self._judge.reads_states:
-            visible = move.local != local
+            visible = move.local != local or bool(move.stated)
         added, bits = self._links.change(state, taken, move.sent)
-        return added + (move.local - local << self._shifts[process]) + move.crashes, bits, visible
+        added += (move.local - local << self._shifts[process]) + move.crashes
+        return added, bits, visible, -move.stated if move.idle else move.stated
 
     def _sync(self) -> None:
         """The bits that decide may have become more."""
@@ -211,7 +237,7 @@ class Plain:
 
     def _between(self, before: int, after: int) -> tuple[int, tuple[Happening, ...]]:
         for number, process in enumerate(self._who):
-            for (added, bits, _), move in self._steps(number, before):
-                if before + added | bits == after:
+            for (added, bits, _, stated), move in self._steps(number, before):
+                if self._observed(before, before + added | bits, stated) == after:
                     return process, move.happenings
         raise AssertionError("a state does not follow from the one it was reached from")

@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 
 from quorate.check.model import Local, Model
-from quorate.kernel import Actor, Fact, Kind, NodeId, Property, Trace, View, roles_of
+from quorate.check.observers import Stated
+from quorate.kernel import Actor, Fact, Kind, NodeId, Observer, Property, Trace, View, roles_of
 
 Locals = tuple[int, ...]
 """A global state without its network: a local state, by number, for each process."""
-
-Stated = tuple[tuple[NodeId, Fact], ...]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -33,7 +32,7 @@ class _Watch:
         self.open = [prop for prop in model.world.properties if prop.kind in kinds]
         self.reads_states = any(prop.states for prop in self.open)
         self.facts: set[tuple[int, ...]] = set()
-        self.states: set[Locals] = set()
+        self.states: set[tuple[int, Locals]] = set()
 
 
 class Judge:
@@ -53,27 +52,30 @@ class Judge:
         self.reads_states = self._everywhere.reads_states
         self.judges_rest = bool(self._resting.open)
 
-    def see(self, state: Any, locals: Locals) -> None:
-        """A state was reached: Always and Sometimes."""
-        self._look(self._everywhere, state, locals)
+    def see(self, state: Any, locals: Locals, observers: int = 0) -> None:
+        """A state was reached: Always and Sometimes. `observers`: their number in the model."""
+        self._look(self._everywhere, state, locals, observers)
 
-    def rest(self, state: Any, locals: Locals) -> None:
+    def rest(self, state: Any, locals: Locals, observers: int = 0) -> None:
         """A state was reached in which nothing further can happen: AtRest."""
-        self._look(self._resting, state, locals)
+        self._look(self._resting, state, locals, observers)
 
-    def _look(self, watch: _Watch, state: Any, locals: Locals) -> None:
+    def _look(self, watch: _Watch, state: Any, locals: Locals, observers: int) -> None:
         facts = tuple(self._model.facts[p][local] for p, local in enumerate(locals))
         new_facts = facts not in watch.facts
-        new_states = watch.reads_states and locals not in watch.states
+        new_states = watch.reads_states and (observers, locals) not in watch.states
         if not (new_facts or new_states):
             return
         watch.facts.add(facts)
         if watch.reads_states:
-            watch.states.add(locals)
+            watch.states.add((observers, locals))
         here = [self._model.locals[p][local] for p, local in enumerate(locals)]
         self._notice_failures(here, state)
         stated = tuple(fact for local in here for fact in local.facts)
-        actors = {role.me: role for local in here if local.up for role in roles_of(local.actor)}
+        actors: dict[NodeId, Actor | Observer] = {
+            role.me: role for local in here if local.up for role in roles_of(local.actor)
+        }
+        actors |= {observer.me: observer for observer in self._model.observers.states[observers]}
         for prop in tuple(watch.open):
             if not (new_states if prop.states else new_facts):
                 continue
@@ -89,7 +91,9 @@ class Judge:
                 me = self._model.boots[process].me
                 self.broken.setdefault(f"no step fails ({me}: {local.failure})", state)
 
-    def _holds(self, prop: Property, actors: Mapping[NodeId, Actor], stated: Stated) -> bool:
+    def _holds(
+        self, prop: Property, actors: Mapping[NodeId, Actor | Observer], stated: Stated
+    ) -> bool:
         if prop.per is None:
             return prop.holds(View(actors, stated))
         groups: dict[Hashable, list[tuple[NodeId, Fact]]] = {}

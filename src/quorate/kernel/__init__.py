@@ -45,6 +45,7 @@ from quorate.kernel.process import (
 )
 from quorate.kernel.property import (
     Kind,
+    Observer,
     Property,
     View,
     always,

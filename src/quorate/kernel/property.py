@@ -1,4 +1,5 @@
-"""What a protocol promises: named predicates over facts and states, the same in every executor.
+"""What a protocol promises: named predicates over facts and states, the same in every executor;
+and observers, for promises about the order in which different nodes state their facts.
 
 Source: Alpern and Schneider, Defining Liveness, Information Processing Letters 21(4) 1985.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -26,10 +27,25 @@ class Kind(enum.Enum):
     EVENTUALLY = "eventually"
 
 
-class View(msgspec.Struct, frozen=True):
-    """What a property sees: the live roles, and the facts stated so far, in order for each node."""
+class Observer(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """Watches all nodes at once: an automaton over facts, in the order in which they are stated.
 
-    actors: Mapping[NodeId, Actor]
+    Facts alone are ordered for each node only; an observer is how a property can depend on the
+    order between nodes, as linearizability does. Nodes do not know of it. Immutable like a message.
+    """
+
+    me: NodeId
+
+    def see(self, node: NodeId, fact: Fact) -> Self:
+        """The observer after `node` stated `fact`, also if it had done so before. Pure."""
+        raise NotImplementedError
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a property sees: the live roles and the observers, by name, and the facts stated so far,
+    in order for each node."""
+
+    actors: Mapping[NodeId, Actor | Observer]
     facts: tuple[tuple[NodeId, Fact], ...]
 
     def stated(self, kind: type[A]) -> Iterator[tuple[NodeId, A]]:
@@ -37,7 +53,7 @@ class View(msgspec.Struct, frozen=True):
         return ((node, fact) for node, fact in self.facts if isinstance(fact, kind))
 
     def roles(self, kind: type[A]) -> Iterator[A]:
-        """Live roles of one kind."""
+        """Live roles, or observers, of one kind."""
         return (actor for actor in self.actors.values() if isinstance(actor, kind))
 
 
@@ -45,7 +61,7 @@ class Property(msgspec.Struct, frozen=True):
     """A promise. `per` splits facts into groups that can be judged apart: the predicate then sees
     one group at a time, so that an agreement per slot costs no more as the log grows; facts for
     which it gives None do not matter to the property. `states` says that
-    the predicate reads actors, so that facts alone do not settle it."""
+    the predicate reads actors or observers, so that facts alone do not settle it."""
 
     name: str
     kind: Kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import typing
 from collections.abc import Callable
 
 import msgspec
@@ -10,8 +11,8 @@ import msgspec
 from quorate.kernel.actor import Actor
 from quorate.kernel.errors import UsageError
 from quorate.kernel.process import roles_of
-from quorate.kernel.property import Property
-from quorate.kernel.values import NodeId
+from quorate.kernel.property import Observer, Property
+from quorate.kernel.values import NodeId, refuse_mutable
 
 
 class Network(enum.Enum):
@@ -23,11 +24,13 @@ class Network(enum.Enum):
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """`processes` are boot images. At most `crashes` crashes happen, among `crashable` (None: all);
-    `bounds` names in words what the actors' own limits cut off, so that a verdict can say so."""
+    """`processes` and `observers` are as they begin. At most `crashes` crashes happen, among
+    `crashable` (None: all); `bounds` names in words what the actors' own limits cut off, so that a
+    verdict can say so."""
 
     processes: tuple[Actor, ...]
     properties: tuple[Property, ...]
+    observers: tuple[Observer, ...] = ()
     network: Network = Network.SET
     crashes: int = 0
     crashable: frozenset[NodeId] | None = None
@@ -35,9 +38,13 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         names = [role.me for process in self.processes for role in roles_of(process)]
+        names += [observer.me for observer in self.observers]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise UsageError(f"two roles share the name {twice[0]!r}; every role needs its own")
+        for kind in {type(observer) for observer in self.observers}:
+            for field, hint in typing.get_type_hints(kind, include_extras=True).items():
+                refuse_mutable(kind, field, hint)
 
     def hosts(self) -> dict[NodeId, int]:
         """Role name to the index of its process."""

@@ -66,7 +66,7 @@ class Simulation:
         self.steps = 0
         self.lost = 0
         self.records: list[Record] | None = [] if tracing else None
-        self.judge = Judge(world.properties, self._live_roles)
+        self.judge = Judge(world, self._live_roles)
         self.nodes = [Node(i, p, world.may_crash(p)) for i, p in enumerate(world.processes)]
         self.cut: frozenset[tuple[int, int]] = frozenset()
         self.disk = random.Random(f"{seed}/disk")
@@ -255,6 +255,8 @@ class Simulation:
                 self.judge.fact(src, effect.fact)
             elif type(effect) is not Persist:
                 self._do(node, src, effect)
+        if self.judge.due:
+            self.judge.states()
 
     def _risk(self, node: Node, target: Node, event: Event) -> None:
         """Send over a link that may be cut, lose, delay or duplicate."""

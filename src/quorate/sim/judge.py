@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 
-from quorate.kernel import Actor, Fact, Kind, NodeId, Property, View
+from quorate.kernel import Actor, Fact, Kind, NodeId, Observer, Property, View, World
 
 WHOLE = ""
 
@@ -12,13 +12,12 @@ WHOLE = ""
 class Judge:
     """Holds the facts of one run, and evaluates what a new fact or state can have changed."""
 
-    def __init__(
-        self, properties: tuple[Property, ...], actors: Callable[[], Mapping[NodeId, Actor]]
-    ) -> None:
+    def __init__(self, world: World, actors: Callable[[], Mapping[NodeId, Actor]]) -> None:
         of: dict[Kind, list[Property]] = {kind: [] for kind in Kind}
-        for prop in properties:
+        for prop in world.properties:
             of[prop.kind].append(prop)
         self._actors = actors
+        self._observers: dict[NodeId, Observer] = {one.me: one for one in world.observers}
         self._facts: list[tuple[NodeId, Fact]] = []
         self._known: set[tuple[NodeId, Fact]] = set()
         self._stated: list[tuple[Property, dict[Hashable, list[tuple[NodeId, Fact]]]]]
@@ -29,10 +28,15 @@ class Judge:
         self._eventually = of[Kind.EVENTUALLY]
         self._look_at = 0
         self.reached: set[str] = set()
-        self.violated: str | None = None
+        self.violated: str | None = None  # the first to break
+        self.broken: set[str] = set()
+        self.due = False  # an observer saw something that has not been judged: call states()
 
     def fact(self, node: NodeId, fact: Fact) -> None:
-        """A node stated a fact. Saying it again changes nothing."""
+        """A node stated a fact. Saying it again changes nothing, except to observers."""
+        for name, observer in self._observers.items():
+            self._observers[name] = observer.see(node, fact)
+            self.due = True
         stated = (node, fact)
         if stated in self._known:
             return
@@ -57,6 +61,7 @@ class Judge:
 
     def states(self) -> None:
         """States may have changed: evaluate what depends on them."""
+        self.due = False
         if self._always:
             view = self.view()
             for prop in self._always:
@@ -94,7 +99,8 @@ class Judge:
 
     def view(self) -> View:
         """What properties see of the run so far."""
-        return View(self._actors(), tuple(self._facts))
+        return View({**self._actors(), **self._observers}, tuple(self._facts))
 
     def _violate(self, name: str) -> None:
         self.violated = self.violated or name
+        self.broken.add(name)

@@ -119,7 +119,7 @@ class _Run:
     def __init__(self, world: World) -> None:
         self.nodes = {process.me: _Node(process) for process in world.processes}
         self.sent: set[tuple[NodeId, NodeId, Any]] = set()
-        self.judge = Judge(world.properties, self._roles)
+        self.judge = Judge(world, self._roles)
 
     def _roles(self) -> dict[NodeId, Actor]:
         live = (node for node in self.nodes.values() if node.up)
@@ -180,12 +180,17 @@ class _Run:
                     self.judge.fact(role, fact)
                 case _:
                     pass
+        if self.judge.due:
+            self.judge.states()
 
     def end(self, header: Header) -> str | None:
-        """Judge how it ended; the difference from what the header says, if any."""
+        """Judge how it ended; the difference from what the header says, if any. Of the properties
+        that broke, the one that the header names counts."""
         self.judge.states()
         if self.judge.violated is None:
             self.judge.ended(header.violated)
+        if header.violated in self.judge.broken:
+            self.judge.violated = header.violated
         if header.violated not in (None, self.judge.violated):
             return f"the end: {header.violated} is not violated here, as the trace says it was"
         return None
