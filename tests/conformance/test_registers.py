@@ -208,7 +208,7 @@ class Replica(Actor):
     version: Version
     value: str = UNWRITTEN
     phase: Phase1 | Phase2 | None = None
-    step: int = 1  # 0 in a mutant: its writes carry no later version
+    increment: int = 1  # 0 in a mutant: its writes carry no later version
 
     def on_put(self, ctx: Context, src: NodeId, m: Put) -> None:
         self.begin(ctx, m.request, src, m.value)
@@ -237,7 +237,7 @@ class Replica(Actor):
         version, value = max(found for _, found in responses.items())
         read = value
         if phase.written is not None:
-            version, value = (version[0] + self.step, self.me), phase.written
+            version, value = (version[0] + self.increment, self.me), phase.written
         self.adopt(version, value)
         ctx.broadcast(self.others, Record(phase.request, version, value))
         self.phase = Phase2(
@@ -282,10 +282,11 @@ def world(*servers: Actor, properties: tuple[Property, ...] = (LINEARIZABLE, VAL
     )
 
 
-def replicas(step: int = 1) -> tuple[Replica, ...]:
+def replicas(increment: int = 1) -> tuple[Replica, ...]:
     names = ("s0", "s1")
     return tuple(
-        Replica(me, tuple(o for o in names if o != me), (0, me), step=step) for me in names
+        Replica(me, tuple(o for o in names if o != me), (0, me), increment=increment)
+        for me in names
     )
 
 
@@ -302,7 +303,7 @@ def test_a_linearizable_register_has_the_states_that_are_published(
 
 @pytest.mark.parametrize(
     "servers",
-    [(SingleCopy("s0"), SingleCopy("s1")), replicas(step=0)],
+    [(SingleCopy("s0"), SingleCopy("s1")), replicas(increment=0)],
     ids=["two copies", "writes without a later version"],
 )
 def test_a_register_that_is_not_linearizable_is_caught(servers: tuple[Actor, ...]) -> None:
