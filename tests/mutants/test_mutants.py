@@ -9,11 +9,20 @@ import pytest
 from quorate.check import check
 from quorate.mutants import Mutant, find_mutants
 from quorate.mutants.paxos import FreshValue, _swap
-from quorate.protocols import settings_of
+from quorate.protocols import build_world, settings_of
 from quorate.protocols.paxos import Proposer
 from quorate.sim import Task, campaign, replay
 
 SHORTEST = {
+    "coordinator_forgets": 10,
+    "presumes_commit": 5,
+    "does_not_wait": 6,
+    "counts_twice": 7,
+    "changes_its_mind": 9,
+    "participant_forgets": 10,
+    "works_on": 11,
+    "prepares_after_all": 9,
+    "gives_up": 9,
     "forgets_vote": 24,
     "forgets_promise": 24,
     "promises_late": 22,
@@ -33,8 +42,15 @@ SHORTEST = {
 }
 
 
-@pytest.mark.parametrize("mutant", find_mutants("paxos"), ids=lambda m: m.name)
-def test_the_checker_kills_a_paxos_mutant_by_a_shortest_trace_that_replays(mutant: Mutant) -> None:
+CHECKED = [
+    mutant
+    for mutant in (*find_mutants("paxos"), *find_mutants("two_phase_commit"))
+    if mutant.name in SHORTEST
+]
+
+
+@pytest.mark.parametrize("mutant", CHECKED, ids=lambda m: m.name)
+def test_the_checker_kills_a_mutant_by_a_shortest_trace_that_replays(mutant: Mutant) -> None:
     world = mutant.world()
     violation = check(world).violation
     assert violation is not None
@@ -43,6 +59,12 @@ def test_the_checker_kills_a_paxos_mutant_by_a_shortest_trace_that_replays(mutan
     assert len(violation.trace.records) == SHORTEST[mutant.name]
     again = replay(world, violation.trace)
     assert (again.violated, again.difference) == (mutant.kills, None)
+
+
+def test_a_coordinator_that_always_aborts_shows_no_commit() -> None:
+    result = check(build_world("two_phase_commit", mutant="always_aborts"))
+    assert result.violation is not None
+    assert result.violation.name == "AC4 commit is reachable"
 
 
 CONTROLS = {m.name: m.world for m in find_mutants("paxos") if "mutated" in settings_of(m.world)}
@@ -70,14 +92,22 @@ WEATHER: dict[str, dict[str, Any]] = {
     "forgets_promise": {
         "crash_rate": 4, "down_ms": (1, 60), "partition_rate": 2, "partial": 0.7, "loss": 0.1
     },
+    "does_not_answer": {"heal_ms": 10_000},
     "leads_on_any_promise": {"loss": 0.2, "slow": 0.3, "slow_us": 2_000_000},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mutant", find_mutants("multi_paxos"), ids=lambda m: m.name)
-def test_seeds_kill_a_multi_paxos_mutant(mutant: Mutant) -> None:
+SEEDED = [
+    mutant
+    for mutant in (*find_mutants("multi_paxos"), *find_mutants("two_phase_commit"))
+    if mutant.name not in SHORTEST and mutant.name != "always_aborts"
+]
+
+
+@pytest.mark.parametrize("mutant", SEEDED, ids=lambda m: m.name)
+def test_seeds_kill_a_mutant_that_no_small_world_shows(mutant: Mutant) -> None:
     weather = {"heal_ms": 1, **WEATHER.get(mutant.name, {})}
-    task = Task(protocol="multi_paxos", mutant=mutant.name, fault_settings=weather)
+    task = Task(protocol=mutant.protocol, mutant=mutant.name, fault_settings=weather)
     seeds = range(0, 1000, 10)
     for first in seeds:
         result = campaign(task, first=first, count=10)

@@ -1,0 +1,91 @@
+"""Atomic commit: what it means to end a transaction everywhere in the same way.
+
+Source: Bernstein, Hadzilacos and Goodman, Concurrency Control and Recovery in Database Systems,
+1987, section 7.3, whose conditions AC1 to AC5 these are.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from quorate.kernel import Fact, NodeId, View, always, at_rest, eventually, sometimes
+
+
+class Outcome(enum.Enum):
+    """How a transaction may end."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class Began(Fact, frozen=True):
+    """A transaction is to end in the same way for each of these participants."""
+
+    participants: frozenset[NodeId]
+
+
+class Prepared(Fact, frozen=True):
+    """This participant can commit and can abort, and leaves it to others which."""
+
+
+class Decided(Fact, frozen=True):
+    """For this node the transaction has ended, for good."""
+
+    outcome: Outcome
+
+
+def _decisions(view: View) -> set[tuple[NodeId, Outcome]]:
+    return {(node, fact.outcome) for node, fact in view.stated(Decided)}
+
+
+def _participants(view: View) -> set[NodeId]:
+    return {node for _, fact in view.stated(Began) for node in fact.participants}
+
+
+def _agree(view: View) -> bool:
+    decisions = _decisions(view)
+    return not any(a != b and one is not two for a, one in decisions for b, two in decisions)
+
+
+def _keep(view: View) -> bool:
+    decisions = _decisions(view)
+    return len(decisions) == len({node for node, _ in decisions})
+
+
+def _unanimous(view: View) -> bool:
+    prepared = {node for node, _ in view.stated(Prepared)}
+    return not _committed(view) or _participants(view) <= prepared
+
+
+def _committed(view: View) -> bool:
+    return any(outcome is Outcome.COMMITTED for _, outcome in _decisions(view))
+
+
+def _ended(view: View) -> bool:
+    participants = _participants(view)
+    return bool(participants) and participants <= {node for node, _ in _decisions(view)}
+
+
+def _free(view: View) -> bool:
+    live = _participants(view) & set(view.actors)
+    return live <= {node for node, _ in _decisions(view)}
+
+
+agreement = always("AC1 agreement", _agree)
+"""No two nodes decide differently, whatever happens to them afterwards (uniform agreement)."""
+
+stability = always("AC2 stability", _keep)
+"""No node reverses its decision."""
+
+unanimity = always("AC3 unanimity", _unanimous)
+"""A transaction commits only if every participant has been prepared."""
+
+nontriviality = sometimes("AC4 commit is reachable", _committed)
+"""Some run commits. AC4 asks it of each run without failures in which all are prepared; to a node
+that waits, a failure and a slow message look alike, so here it is asked that one such run does."""
+
+termination = eventually("AC5 termination", _ended)
+"""Once failures have been repaired, every participant decides."""
+
+nonblocking = at_rest("no participant is blocked", _free, states=True)
+"""Every participant that still runs decides, although others have stopped for good."""
