@@ -90,7 +90,8 @@ def test_a_fresh_value_after_a_crash_is_safe_as_long_as_the_round_survives() -> 
 # other; the other a promise to an earlier ballot that comes late. Few seeds see either by chance.
 WEATHER: dict[str, dict[str, Any]] = {
     "forgets_promise": {
-        "crash_rate": 4, "down_ms": (1, 60), "partition_rate": 2, "partial": 0.7, "loss": 0.1
+        "crash_rate": 4, "down_ms": (1, 60), "loss": 0.1,
+        "partition_rate": 2, "partition_shapes": "partial",
     },
     "does_not_answer": {"heal_ms": 10_000},
     "leads_on_any_promise": {"loss": 0.2, "slow": 0.3, "slow_us": 2_000_000},

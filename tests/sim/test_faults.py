@@ -26,6 +26,13 @@ def test_settings_may_be_text() -> None:
         ({"down_ms": "9"}, "fault settings: "),
         ({"loss": "much"}, "fault settings: "),
         ({"drift_ppm": 1_000_000}, "would stop clocks"),
+        ({"timing": "soon"}, "timing=soon is not possible: there is uniform, synchronous, partial"),
+        ({"partition_shapes": "ring,heap"}, "partition_shapes=heap is not possible: there is full"),
+        ({"partition_shapes": ()}, "partition_shapes= is not possible: there is full"),
+        ({"timing": "synchronous", "slow": 0.1}, "bounds every delay: leave slow at 0"),
+        ({"timing": "synchronous", "pause_rate": 1}, "bounds every delay: leave pause_rate at 0"),
+        ({"timing": "synchronous", "strobe_ms": 2}, "strobe_ms=2 is too short for rounds"),
+        ({"strobe_ms": 9, "skew_ms": 1}, "with a strobe all clocks agree"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any], text: str) -> None:

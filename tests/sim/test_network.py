@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from quorate.kernel import Process, Receive
 from quorate.sim import Faults
 from quorate.sim.engine import Simulation
+from quorate.sim.partitions import Shape
 from sim.toys import Clerk, Counter, Sender, pings, records, run, world
 
 ONE_LINK = world(Sender("s", ("c",), count=50), Counter("c", answers=False))
@@ -92,17 +95,19 @@ def test_a_cut_link_carries_nothing_and_the_others_everything() -> None:
     assert _heard(frozenset({(0, 3), (0, 4)})) == everything - {("s1", "c1"), ("s1", "c2")}
 
 
-def _cuts(**knobs: float) -> list[frozenset[tuple[int, int]]]:
+def _cuts(shape: Shape) -> list[frozenset[tuple[int, int]]]:
     """The partitions that some seeds draw."""
     found = []
     for seed in range(60):
-        simulation = Simulation(ALL_LINKS, seed, Faults(partition_rate=2.0, **knobs))
+        faults = Faults(partition_rate=2.0, partition_shapes=(shape,))
+        simulation = Simulation(ALL_LINKS, seed, faults)
         simulation.start()
         for until_ms in range(100, 3_000, 100):
             simulation.run(until_ms * 1000, 10_000)
             if simulation.cut:
                 found.append(simulation.cut)
                 break
+    assert len(found) > 30
     return found
 
 
@@ -110,43 +115,65 @@ def _reversed(cut: frozenset[tuple[int, int]]) -> frozenset[tuple[int, int]]:
     return frozenset((b, a) for a, b in cut)
 
 
-def _sides(cut: frozenset[tuple[int, int]]) -> bool:
-    """Whether what is cut is every link from one set of nodes to the rest."""
-    near = {a for a, _ in cut}
-    rest = set(range(9)) - near
-    return cut == frozenset((a, b) for a in near for b in rest)
+def _reached(cut: frozenset[tuple[int, int]], node: int) -> set[int]:
+    return {other for other in range(9) if (node, other) not in cut}
 
 
-def test_a_full_partition_makes_two_sides_that_hear_nothing_of_each_other() -> None:
-    cuts = _cuts(one_way=0.0, partial=0.0)
-    assert len(cuts) > 30
-    for cut in cuts:
-        assert cut == _reversed(cut)
-        first = next(a for a, _ in sorted(cut))
-        side = {b for b in range(9) if (first, b) not in cut}
+@pytest.mark.parametrize("shape", [Shape.FULL, Shape.FLAPPING])
+def test_a_full_partition_makes_two_sides_that_hear_nothing_of_each_other(shape: Shape) -> None:
+    for cut in _cuts(shape):
+        side = _reached(cut, 0)
         assert cut == frozenset(
             (a, b) for a in range(9) for b in range(9) if (a in side) != (b in side)
         )
 
 
 def test_a_one_way_partition_cuts_one_direction_between_two_sides() -> None:
-    cuts = _cuts(one_way=1.0, partial=0.0)
-    assert len(cuts) > 30
-    assert all(_sides(cut) and not cut & _reversed(cut) for cut in cuts)
+    for cut in _cuts(Shape.ONE_WAY):
+        near = {a for a, _ in cut}
+        assert cut == frozenset((a, b) for a in near for b in set(range(9)) - near)
 
 
 def test_a_partial_partition_leaves_nodes_that_reach_both_sides() -> None:
-    cuts = _cuts(partial=1.0)
-    assert len(cuts) > 30
-    for cut in cuts:
+    for cut in _cuts(Shape.PARTIAL):
         assert cut == _reversed(cut)
         assert any(
-            (a, b) in cut and (a, c) not in cut and (c, b) not in cut
+            b not in _reached(cut, a) and {a, b} <= _reached(cut, c)
             for a in range(9)
             for b in range(9)
             for c in range(9)
-            if len({a, b, c}) == 3
         )
+
+
+def test_a_bridge_is_one_node_that_reaches_two_sides_which_do_not_reach_each_other() -> None:
+    for cut in _cuts(Shape.BRIDGE):
+        bridges = [node for node in range(9) if _reached(cut, node) == set(range(9))]
+        assert len(bridges) == 1
+        sides = {frozenset(_reached(cut, n) - set(bridges)) for n in range(9) if n not in bridges}
+        assert len(sides) == 2
+        assert frozenset.intersection(*sides) == frozenset()
+
+
+def test_in_a_ring_everyone_reaches_a_majority_and_no_two_reach_the_same() -> None:
+    for cut in _cuts(Shape.RING):
+        reached = [frozenset(_reached(cut, node)) for node in range(9)]
+        assert {len(each) for each in reached} == {9 // 2 + 1}
+        assert len(set(reached)) == 9
+
+
+def test_a_flapping_partition_comes_and_goes_while_a_full_one_stays() -> None:
+    def changes(shape: Shape) -> int:
+        faults = Faults(partition_rate=0.2, partition_shapes=(shape,), partition_ms=(3_000, 3_000))
+        simulation = Simulation(ALL_LINKS, 3, faults)
+        simulation.start()
+        seen = []
+        for until_ms in range(0, 15_000, 5):
+            simulation.run(until_ms * 1000, 1_000_000)
+            seen.append(bool(simulation.cut))
+        return sum(a != b for a, b in pairwise(seen))
+
+    assert changes(Shape.FULL) <= 6
+    assert changes(Shape.FLAPPING) > 4 * changes(Shape.FULL)
 
 
 def test_a_partition_ends() -> None:

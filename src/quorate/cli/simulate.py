@@ -12,6 +12,7 @@ from quorate.cli import terminal
 from quorate.kernel import Header, Kind, Property, Trace, UsageError, World
 from quorate.protocols import build_world, settings_of, unknown, world_maker
 from quorate.sim import Campaign, Faults, Run, Task, campaign, simulate
+from quorate.sim.faults import written
 
 SEEDS = 100
 STEPS_SHOWN = 20
@@ -73,16 +74,12 @@ def _split(
     of_faults = msgspec.structs.asdict(Faults())
     for name in settings:
         if name not in of_world | of_faults:
-            known = [f"{key}={_written(value)}" for key, value in (of_world | of_faults).items()]
+            known = [f"{key}={written(value)}" for key, value in (of_world | of_faults).items()]
             raise unknown("setting", name, known)
     return (
         {name: value for name, value in settings.items() if name in of_world},
         {name: value for name, value in settings.items() if name not in of_world},
     )
-
-
-def _written(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _traced(task: Task, seed: int) -> tuple[Run, Trace]:

@@ -46,6 +46,7 @@ from quorate.kernel.process import LOCAL_DELIVERIES_MAX
 from quorate.sim.faults import Faults
 from quorate.sim.judge import Judge
 from quorate.sim.nemesis import Nemesis
+from quorate.sim.network import Links
 from quorate.sim.node import Node
 
 DELIVER, FIRE, RELEASE, CALL, FAULT = range(5)
@@ -75,16 +76,17 @@ class Simulation:
         self._sequence = 0
         self._schedule = random.Random(f"{seed}/schedule")
         self._draw = random.Random(f"{seed}/network").random
+        self.links = Links(self, self._draw)
         self._set_network(faults)
         self._crashes = faults.crash_rate > 0
         self._plain = not (tracing or faults.disk_us or self._crashes)
         self.nemesis = Nemesis(self, random.Random(f"{seed}/faults"))
 
     def _set_network(self, faults: Faults) -> None:
-        self._loss, self._duplicate, self._slow = faults.loss, faults.duplicate, faults.slow
+        self.links.set(faults)
         self._delay_min, most = faults.delay_us
         self._delay_span = most - self._delay_min + 1
-        self._lossy = bool(faults.loss or faults.duplicate or faults.slow)
+        self._strobe_us = faults.strobe_ms * 1000
 
     def _live_roles(self) -> Mapping[NodeId, Actor]:
         return {role.me: role for node in self.nodes if node.up for role in roles_of(node.actor)}
@@ -148,9 +150,14 @@ class Simulation:
             self._happen(entry)  # a timer may have been cancelled by what was handled first
 
     def heal(self) -> None:
-        """Faults cease: links carry, and whoever is down or paused comes back."""
-        self._set_network(Faults(delay_us=self.faults.delay_us))
-        self._heap[:] = sorted(entry for entry in self._heap if entry[2] != FAULT)
+        """Faults cease: links carry in bounded time, and whoever is down or paused comes back."""
+        self._set_network(self.faults.healed())
+        latest = self.now_us + self.faults.delay_us[1]  # for what is under way, too
+        self._heap[:] = sorted(
+            (min(entry[0], latest), *entry[1:]) if entry[2] == DELIVER else entry
+            for entry in self._heap
+            if entry[2] != FAULT
+        )
         self.nemesis.heal()
 
     def at_rest(self) -> bool:
@@ -160,6 +167,10 @@ class Simulation:
     def after(self, delay_us: int, function: Callable[[], None], fault: bool = False) -> None:
         """Call `function` after a time; a fault only if the world has not been healed by then."""
         self._push(self.now_us + delay_us, FAULT if fault else CALL, function)
+
+    def deliver(self, node: Node, event: Event, after_us: int = 0) -> None:
+        """Let `event`, the arrival of a message, reach `node` after a time."""
+        self._push(self.now_us + after_us, DELIVER, node, event)
 
     def _push(self, at_us: int, *entry: Any) -> int:
         self._sequence += 1
@@ -244,8 +255,8 @@ class Simulation:
                     event = For(effect.to, event)
                 if target is node:
                     node.local.append(event)
-                elif self._lossy or self.cut:
-                    self._risk(node, target, event)
+                elif self.cut or not self.links.open:
+                    self.links.send(node, target, event)
                 else:
                     delay_us = self._delay_min + int(self._draw() * self._delay_span)
                     self._sequence += 1
@@ -258,27 +269,15 @@ class Simulation:
         if self.judge.due:
             self.judge.states()
 
-    def _risk(self, node: Node, target: Node, event: Event) -> None:
-        """Send over a link that may be cut, lose, delay or duplicate."""
-        draw = self._draw
-        at = self.now_us + self._delay_min + int(draw() * self._delay_span)
-        if (node.index, target.index) in self.cut or draw() < self._loss:
-            self.lost += 1
-            return
-        if draw() < self._slow:
-            at += int(draw() * self.faults.slow_us)
-        if draw() < self._duplicate:
-            again = at + int(draw() * 10 * self._delay_span)
-            self._push(again, DELIVER, target, event)
-        self._push(at, DELIVER, target, event)
-
     def _do(self, node: Node, role: NodeId, effect: Effect) -> None:
         """What an actor asks of its own node."""
         match effect:
             case SetTimer(timer, (least, most)):
                 span_us = (most - least) * 1000 + 1
                 after_us = least * 1000 + int(self._schedule.random() * span_us)
-                at = self.now_us + int(after_us / node.pace)
+                at = self.now_us + int(after_us / node.pace) + node.lag_us
+                if self._strobe_us:
+                    at += -at % self._strobe_us
                 node.timers[role, timer] = self._push(at, FIRE, node, role, timer)
             case CancelTimer(timer):
                 node.timers.pop((role, timer), None)

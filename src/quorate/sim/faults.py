@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import enum
 import random
 from typing import Any
 
 import msgspec
 
 from quorate.kernel import UsageError
+from quorate.sim.partitions import Shape
 
-CHANCES = ("loss", "duplicate", "slow", "mid_step", "one_way", "partial")
-RANGES = ("delay_us", "down_ms", "pause_ms", "partition_ms")
+CHANCES = ("loss", "duplicate", "slow", "mid_step")
+RANGES = ("delay_us", "lag_us", "down_ms", "pause_ms", "partition_ms")
+
+
+class Timing(enum.Enum):
+    """What may be relied on about the time that a message takes."""
+
+    UNIFORM = "uniform"  # evenly spread over `delay_us`, but for a share `slow`; nodes do not know
+    SYNCHRONOUS = "synchronous"  # never more than `delay_us` allows, so nodes may count on it
+    PARTIAL = "partial"  # synchronous from `gst_ms` on, asynchronous before
+    ASYNCHRONOUS = "asynchronous"  # always finite, but without bound
+
+
+WORDS: dict[str, type[enum.Enum]] = {"timing": Timing, "partition_shapes": Shape}
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +33,14 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     loss: float = 0.0  # probability that a message is lost
     duplicate: float = 0.0  # probability that a message arrives twice
+    timing: Timing = Timing.UNIFORM
     delay_us: tuple[int, int] = (500, 2_000)
+    gst_ms: int = 10_000  # global stabilisation time, of partially synchronous links
     slow: float = 0.0  # probability that a message takes up to `slow_us` longer: reordering
     slow_us: int = 500_000
+    strobe_ms: int = 0  # all clocks agree, and timers ring only at multiples of this: lock-step
+    slow_nodes: int = 0  # how many nodes handle everything late
+    lag_us: tuple[int, int] = (20_000, 200_000)  # how late
     disk_us: int = 0  # time that a forced write takes
     crash_rate: float = 0.0
     mid_step: float = 0.3  # probability that a crash strikes within the node's next step
@@ -29,8 +48,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     pause_rate: float = 0.0
     pause_ms: tuple[int, int] = (50, 1_500)
     partition_rate: float = 0.0
-    one_way: float = 0.3  # probability that a partition cuts one direction only
-    partial: float = 0.2  # probability that it cuts some links instead of making two sides
+    partition_shapes: tuple[Shape, ...] = tuple(Shape)
     partition_ms: tuple[int, int] = (100, 3_000)
     drift_ppm: int = 0  # how much faster or slower a node's clock may run
     skew_ms: int = 0  # how far ahead a node's clock may be at the start
@@ -43,11 +61,30 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             if name in RANGES:
                 if not 0 <= value[0] <= value[1]:
                     raise UsageError(f"{name}={value[0]},{value[1]} is no range: give least,most")
+            elif isinstance(value, (Timing, tuple)):
+                continue
             elif value < 0 or (name in CHANCES and value > 1):
                 most = "from 0 to 1" if name in CHANCES else "0 or more"
                 raise UsageError(f"{name}={value} is not possible: it must be {most}")
         if self.drift_ppm >= 1_000_000:
             raise UsageError(f"drift_ppm={self.drift_ppm} would stop clocks: stay below 1000000")
+        if not self.partition_shapes:
+            raise UsageError("partition_shapes is empty: name one, or set partition_rate=0")
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        """Raise UsageError where one knob promises what another breaks."""
+        if self.timing is Timing.SYNCHRONOUS:
+            for name in ("slow", "slow_nodes", "pause_rate"):
+                if getattr(self, name):
+                    raise UsageError(f"timing=synchronous bounds every delay: leave {name} at 0")
+            if self.strobe_ms and self.delay_us[1] + self.disk_us >= self.strobe_ms * 1000:
+                raise UsageError(
+                    f"strobe_ms={self.strobe_ms} is too short for rounds: a message may take "
+                    f"{self.delay_us[1] + self.disk_us} µs, disk_us included"
+                )
+        if self.strobe_ms and (self.drift_ppm or self.skew_ms):
+            raise UsageError("with a strobe all clocks agree: leave drift_ppm and skew_ms at 0")
 
     @classmethod
     def swarm(cls, seed: int, **fixed: Any) -> Faults:
@@ -72,13 +109,20 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             "pause_rate": maybe(3.0),
             "pause_ms": draw.choice(((10, 200), (50, 1_500))),
             "partition_rate": maybe(3.0),
-            "one_way": draw.random(),
-            "partial": draw.random(),
+            "partition_shapes": tuple(draw.sample(list(Shape), draw.randint(1, len(Shape)))),
             "partition_ms": draw.choice(((50, 500), (100, 3_000), (1_000, 10_000))),
             "drift_ppm": draw.choice((0, 200, 20_000)),
             "skew_ms": draw.choice((0, 5_000)),
+            "timing": draw.choice((*[Timing.UNIFORM] * 4, Timing.PARTIAL, Timing.ASYNCHRONOUS)),
+            "gst_ms": draw.choice((1_000, 10_000)),
+            "slow_nodes": draw.choice((0, 0, 0, 1, 2)),
+            "lag_us": draw.choice(((1_000, 10_000), (20_000, 200_000))),
         }
         return cls(**(drawn | fixed))
+
+    def healed(self) -> Faults:
+        """What is left once faults cease: bounded delays, and a strobe if there is one."""
+        return Faults(delay_us=self.delay_us, strobe_ms=self.strobe_ms)
 
     def with_settings(self, settings: dict[str, Any]) -> Faults:
         """These knobs with some set by name; text will do, and a range is written least,most.
@@ -90,7 +134,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             if name not in self.__struct_fields__:
                 known = ", ".join(self.__struct_fields__)
                 raise UsageError(f"there is no fault setting {name!r}; there are {known}")
-            if name in RANGES and isinstance(value, str):
+            if name in WORDS:
+                _refuse_unknown(name, value)
+            if isinstance(getattr(self, name), tuple) and isinstance(value, str):
                 given[name] = value.split(",")
         try:
             return msgspec.convert(msgspec.structs.asdict(self) | given, Faults, strict=False)
@@ -98,6 +144,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"fault settings: {error}") from error
 
 
+def _refuse_unknown(name: str, value: object) -> None:
+    known = [each.value for each in WORDS[name]]
+    for word in written(value).split(","):
+        if word not in known:
+            raise UsageError(f"{name}={word} is not possible: there is {', '.join(known)}")
+
+
 def written(value: object) -> str:
     """A setting as the command line takes it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ",".join(map(written, value))
+    return str(value.value if isinstance(value, enum.Enum) else value)

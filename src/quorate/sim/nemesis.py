@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from itertools import combinations
 from typing import TYPE_CHECKING
+
+from quorate.sim.partitions import Cut, Shape, draw_cut
 
 if TYPE_CHECKING:
     from quorate.sim.engine import Simulation
     from quorate.sim.node import Node
 
-Links = frozenset[tuple[int, int]]
+FLAP_MS = (10, 200)
 
 
 class Nemesis:
@@ -24,6 +25,7 @@ class Nemesis:
         self._healed = False
         for node in simulation.nodes:
             self._set_clock(node)
+        self._set_slow()
 
     def _set_clock(self, node: Node) -> None:
         """A clock's error is fixed for the run: an offset, and a pace."""
@@ -32,6 +34,12 @@ class Nemesis:
             node.pace = 1 + self._draw.uniform(-ppm, ppm) / 1_000_000
         if skew_ms:
             node.skew_us = self._draw.randint(0, skew_ms * 1000)
+
+    def _set_slow(self) -> None:
+        """Some nodes handle everything late, each by as much for the whole run."""
+        fit = [node for node in self._simulation.nodes if node.may_fail]
+        for node in self._draw.sample(fit, min(self._faults.slow_nodes, len(fit))):
+            node.lag_us = self._draw.randint(*self._faults.lag_us)
 
     def start(self) -> None:
         """Put the first fault of each kind on the calendar."""
@@ -44,7 +52,7 @@ class Nemesis:
         simulation, self._healed = self._simulation, True
         simulation.cut = frozenset()
         for node in simulation.nodes:
-            node.doomed = False
+            node.doomed, node.lag_us = False, 0
             if node.up and not node.awake:
                 simulation.resume(node)
             elif not node.up and not node.dying:
@@ -86,26 +94,25 @@ class Nemesis:
         self._simulation.after(pause_us, lambda: self._simulation.resume(node), fault=True)
 
     def _partition(self) -> None:
-        cut = self._split() if self._draw.random() >= self._faults.partial else self._holes()
-        self._simulation.cut = cut
+        shape = self._draw.choice(self._faults.partition_shapes)
+        cut = draw_cut(shape, len(self._simulation.nodes), self._draw)
         long_us = self._draw.randint(*self._faults.partition_ms) * 1000
+        if shape is Shape.FLAPPING:
+            self._flap(cut, self._simulation.now_us + long_us)
+        else:
+            self._cut(cut, long_us)
+
+    def _cut(self, cut: Cut, long_us: int) -> None:
+        self._simulation.cut = cut
         self._simulation.after(long_us, lambda: self._mend(cut), fault=True)
 
-    def _split(self) -> Links:
-        """Two sides, and no link between them; or none in one of the two directions."""
-        draw, count = self._draw, len(self._simulation.nodes)
-        side = [draw.random() < 0.5 for _ in range(count)]
-        there = [(a, b) for a in range(count) for b in range(count) if side[a] and not side[b]]
-        if draw.random() < self._faults.one_way:
-            return frozenset(there)
-        return frozenset(there) | {(b, a) for a, b in there}
-
-    def _holes(self) -> Links:
-        """Some links are cut, so that nodes do not agree on who can be reached."""
-        pairs = combinations(range(len(self._simulation.nodes)), 2)
-        holes = [pair for pair in pairs if self._draw.random() < 0.5]
-        return frozenset(holes) | {(b, a) for a, b in holes}
-
-    def _mend(self, cut: Links) -> None:
+    def _mend(self, cut: Cut) -> None:
         if self._simulation.cut is cut:  # and not that of a later partition
             self._simulation.cut = frozenset()
+
+    def _flap(self, cut: Cut, until_us: int) -> None:
+        """Cut and mend, over and over; whatever partition comes meanwhile gives way."""
+        if self._simulation.now_us < until_us:
+            self._cut(cut, self._draw.randint(*FLAP_MS) * 1000)
+            again_us = self._draw.randint(*FLAP_MS) * 2000
+            self._simulation.after(again_us, lambda: self._flap(cut, until_us), fault=True)

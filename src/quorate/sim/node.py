@@ -12,8 +12,8 @@ class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "boot", "doomed", "dying", "held_until", "incarnation", "index", "lazy",
-        "local", "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers",
+        "actor", "awake", "boot", "doomed", "dying", "held_until", "incarnation", "index", "lag_us",
+        "lazy", "local", "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers",
         "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
@@ -27,6 +27,7 @@ class Node:
         self.timed = any(isinstance(role, Timed) for role in roles)
         self.lazy = any(plan_of(type(role)).lazy for role in roles)
         self.pace, self.skew_us = 1.0, 0
+        self.lag_us = 0  # how late it handles whatever reaches it
         self.up = self.awake = True
         self.incarnation = 0
         self.unforced: tuple[Any, ...] = ()
