@@ -15,7 +15,17 @@ from typing import Annotated
 
 import typer
 
-from quorate.cli import bench, check, cluster, lecture, protocols, replay, simulate, terminal
+from quorate.cli import (
+    bench,
+    check,
+    cluster,
+    history,
+    lecture,
+    protocols,
+    replay,
+    simulate,
+    terminal,
+)
 from quorate.kernel import QuorateError, UsageError
 
 BAD_ARGUMENTS, CRASH, INTERRUPTED = 254, 255, 130
@@ -42,7 +52,7 @@ def root(
     """Agreement you can run, watch and prove."""
 
 
-for group in (cluster, protocols, check, simulate, replay, lecture, bench):
+for group in (cluster, protocols, check, history, simulate, replay, lecture, bench):
     app.add_typer(group.app)
 
 
