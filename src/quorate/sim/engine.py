@@ -44,10 +44,12 @@ from quorate.kernel import (
 from quorate.kernel.events import At, For
 from quorate.kernel.process import LOCAL_DELIVERIES_MAX
 from quorate.sim.faults import Faults
+from quorate.sim.forwarding import Graph
 from quorate.sim.judge import Judge
 from quorate.sim.nemesis import Nemesis
 from quorate.sim.network import Links
 from quorate.sim.node import Node
+from quorate.sim.topology import FULL
 
 DELIVER, FIRE, RELEASE, CALL, FAULT = range(5)
 JUDGE_EVERY = 64
@@ -76,7 +78,8 @@ class Simulation:
         self._sequence = 0
         self._schedule = random.Random(f"{seed}/schedule")
         self._draw = random.Random(f"{seed}/network").random
-        self.links = Links(self, self._draw)
+        links = Links if faults.topology == FULL else Graph
+        self.links = links(self, self._draw)
         self._set_network(faults)
         self._crashes = faults.crash_rate > 0
         self._plain = not (tracing or faults.disk_us or self._crashes)
@@ -144,8 +147,9 @@ class Simulation:
             self.take(node, address(node.boot, entry[4], Timeout(entry[5])))
 
     def resume(self, node: Node) -> None:
-        """A pause ends: the node handles everything that came meanwhile, in order."""
+        """The node is awake again: it handles everything that came meanwhile, in order."""
         missed, node.missed, node.awake = node.missed, [], True
+        self._drain(node)
         for entry in missed:
             self._happen(entry)  # a timer may have been cancelled by what was handled first
 
@@ -164,7 +168,7 @@ class Simulation:
         """Whether nothing further can happen, and no message was lost that could make it so."""
         return not self._heap and not self.lost
 
-    def after(self, delay_us: int, function: Callable[[], None], fault: bool = False) -> None:
+    def after(self, delay_us: int, function: Callable[[], object], fault: bool = False) -> None:
         """Call `function` after a time; a fault only if the world has not been healed by then."""
         self._push(self.now_us + delay_us, FAULT if fault else CALL, function)
 
@@ -337,6 +341,7 @@ class Simulation:
         node.unforced = ()
         self.lost += 1  # whatever it was about to send, or still had to hear
         node.forget()
+        self.links.crashed(node)
         self._record(node, event, (), describe(None, event, node.actor, ()))
         self.nemesis.crashed(node)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from quorate.kernel import UsageError
 from quorate.sim.partitions import Shape
+from quorate.sim.topology import FULL, GRAPHS, is_topology
 
 CHANCES = ("loss", "duplicate", "slow", "mid_step")
 RANGES = ("delay_us", "lag_us", "down_ms", "pause_ms", "partition_ms")
@@ -24,7 +25,18 @@ class Timing(enum.Enum):
     ASYNCHRONOUS = "asynchronous"  # always finite, but without bound
 
 
-WORDS: dict[str, type[enum.Enum]] = {"timing": Timing, "partition_shapes": Shape}
+class WhenFull(enum.Enum):
+    """What becomes of a message for which a bounded link has no room."""
+
+    BLOCK = "block"  # whoever has it waits with it: nothing is lost, but all may come to a stop
+    DROP = "drop"  # it is lost: something is, but whoever sends can go on and send again
+
+
+WORDS: dict[str, type[enum.Enum]] = {
+    "timing": Timing,
+    "link_full": WhenFull,
+    "partition_shapes": Shape,
+}
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +51,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     slow: float = 0.0  # probability that a message takes up to `slow_us` longer: reordering
     slow_us: int = 500_000
     strobe_ms: int = 0  # all clocks agree, and timers ring only at multiples of this: lock-step
+    topology: str = FULL  # the graph of links, by name or as a list: n1-n2,n2-n3
+    link_buffer: int = 0  # how many messages a link of the graph holds; 0: any number
+    link_full: WhenFull = WhenFull.BLOCK
     slow_nodes: int = 0  # how many nodes handle everything late
     lag_us: tuple[int, int] = (20_000, 200_000)  # how late
     disk_us: int = 0  # time that a forced write takes
@@ -61,7 +76,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             if name in RANGES:
                 if not 0 <= value[0] <= value[1]:
                     raise UsageError(f"{name}={value[0]},{value[1]} is no range: give least,most")
-            elif isinstance(value, (Timing, tuple)):
+            elif isinstance(value, (enum.Enum, str, tuple)):
                 continue
             elif value < 0 or (name in CHANCES and value > 1):
                 most = "from 0 to 1" if name in CHANCES else "0 or more"
@@ -70,6 +85,12 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"drift_ppm={self.drift_ppm} would stop clocks: stay below 1000000")
         if not self.partition_shapes:
             raise UsageError("partition_shapes is empty: name one, or set partition_rate=0")
+        if not is_topology(self.topology):
+            known = ", ".join((FULL, *GRAPHS))
+            raise UsageError(
+                f"topology={self.topology} is not possible: there is {known}, or a list of links "
+                "such as n1-n2,n2-n3"
+            )
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
@@ -83,6 +104,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
                     f"strobe_ms={self.strobe_ms} is too short for rounds: a message may take "
                     f"{self.delay_us[1] + self.disk_us} µs, disk_us included"
                 )
+        if self.link_buffer and self.topology == FULL:
+            raise UsageError("link_buffer bounds the links of a graph: set topology as well")
         if self.strobe_ms and (self.drift_ppm or self.skew_ms):
             raise UsageError("with a strobe all clocks agree: leave drift_ppm and skew_ms at 0")
 
@@ -117,12 +140,16 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             "gst_ms": draw.choice((1_000, 10_000)),
             "slow_nodes": draw.choice((0, 0, 0, 1, 2)),
             "lag_us": draw.choice(((1_000, 10_000), (20_000, 200_000))),
+            "topology": draw.choice((*[FULL] * 5, "star", "line", "ring", "tree")),
         }
+        if (drawn | fixed)["topology"] != FULL:
+            drawn["link_buffer"] = draw.choice((0, 0, 4, 16))
+            drawn["link_full"] = WhenFull.DROP  # to block can be for ever
         return cls(**(drawn | fixed))
 
     def healed(self) -> Faults:
-        """What is left once faults cease: bounded delays, and a strobe if there is one."""
-        return Faults(delay_us=self.delay_us, strobe_ms=self.strobe_ms)
+        """What is left once faults cease: delays and buffers that suffice, a strobe, the graph."""
+        return Faults(delay_us=self.delay_us, strobe_ms=self.strobe_ms, topology=self.topology)
 
     def with_settings(self, settings: dict[str, Any]) -> Faults:
         """These knobs with some set by name; text will do, and a range is written least,most.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from quorate.kernel import Actor, Fact, Kind, NodeId, Observer, Property, View, World
 
 WHOLE = ""
+NO_DEADLOCK = "links never wait for each other"
 
 
 class Judge:
@@ -58,6 +59,10 @@ class Judge:
     def fail(self, node: NodeId, error: Exception) -> None:
         """A step of a node raised an error, which no step may."""
         self._violate(f"no step fails ({node}: {type(error).__name__}: {error})")
+
+    def stuck(self, circle: str) -> None:
+        """Links and nodes wait for each other in a circle."""
+        self._violate(f"{NO_DEADLOCK} ({circle})")
 
     def states(self) -> None:
         """States may have changed: evaluate what depends on them."""

@@ -53,7 +53,7 @@ class Nemesis:
         simulation.cut = frozenset()
         for node in simulation.nodes:
             node.doomed, node.lag_us = False, 0
-            if node.up and not node.awake:
+            if node.up and not node.awake and not node.blocked:
                 simulation.resume(node)
             elif not node.up and not node.dying:
                 simulation.restart(node)

@@ -12,9 +12,9 @@ class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "boot", "doomed", "dying", "held_until", "incarnation", "index", "lag_us",
-        "lazy", "local", "may_fail", "me", "missed", "pace", "plain", "skew_us", "timed", "timers",
-        "undurable", "unforced", "unheard", "up",
+        "actor", "awake", "blocked", "boot", "doomed", "dying", "held_until", "incarnation",
+        "index", "lag_us", "lazy", "local", "may_fail", "me", "missed", "pace", "plain", "skew_us",
+        "timed", "timers", "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -36,6 +36,7 @@ class Node:
     def forget(self) -> None:
         """Whatever a crash takes besides the actor's own volatile state."""
         self.doomed = False  # it will crash within its next step
+        self.blocked = False  # it stands still in the middle of its sends, and so is not awake
         self.dying = False  # it is doing so, as soon as what it wrote is on disk
         self.timers: dict[tuple[NodeId, str], int] = {}  # to the sequence number of the entry
         self.local: deque[Event] = deque()  # from itself: comes before anything else
