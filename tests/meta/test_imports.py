@@ -20,7 +20,7 @@ ALLOWED = {
     "protocols": {"kernel", "properties"},
     "mutants": AGREEMENT,
     "adversary": CORE,
-    "check": CORE,
+    "check": {"kernel", "properties"},
     # Campaigns name their world, since a world cannot travel to another process.
     "sim": {"kernel", "protocols"},
     "lecture": {*AGREEMENT, "check", "sim"},

@@ -9,8 +9,15 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from quorate.check.linearizability import MODELS, Model, check_history, read_history, report
-from quorate.check.linearizability.search import STEPS_MAX
+from quorate.check.linearizability import (
+    MODELS,
+    STEPS_MAX,
+    Model,
+    check_history,
+    read_history,
+    report,
+)
+from quorate.check.linearizability.report import LAST
 from quorate.cli import terminal
 from quorate.protocols import unknown
 
@@ -44,7 +51,7 @@ def history_command(
         data: dict[str, Any] = msgspec.structs.asdict(outcome)
         terminal.print_json(data | {"seconds": time.perf_counter() - began})
     else:
-        print(report(outcome, terminal.width(), None if everything else 12))
+        print(report(outcome, terminal.width(), None if everything else LAST))
     return EXIT_CODES[outcome.verdict]
 
 

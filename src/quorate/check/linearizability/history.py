@@ -12,25 +12,16 @@ never. What never ends counts as `info`. A process has one open operation at a t
 
 from __future__ import annotations
 
-import enum
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from quorate.kernel import UsageError
-
-
-class Unknown(enum.Enum):
-    """The result of an operation that never said how it ended."""
-
-    UNKNOWN = "?"
-
-
-UNKNOWN = Unknown.UNKNOWN
+from quorate.properties.objects import UNKNOWN, Operation
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,21 +32,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     f: str
     key: Any = None
     value: Any = None
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """A call and what came of it. Any of two operations is before the other if it `returned`
-    before the other was `called`; `returned` is None if nobody knows whether it happened, and
-    the `result` is UNKNOWN then. `called` and `returned` need only compare: entries of a log by
-    number, or times on one clock. `key` names the object, where there are several."""
-
-    process: int | str
-    name: str
-    argument: Any = None
-    result: Any = None
-    key: Any = None
-    called: int
-    returned: int | None
 
 
 class Recorder:
@@ -220,11 +196,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return tuple(sorted((key, _frozen(item)) for key, item in value.items()))
     return value
-
-
-def by_key(operations: Iterable[Operation]) -> dict[Any, list[Operation]]:
-    """Operations by the object that they are on."""
-    parts: dict[Any, list[Operation]] = {}
-    for operation in operations:
-        parts.setdefault(operation.key, []).append(operation)
-    return parts

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from quorate.check.linearizability.history import UNKNOWN, Operation
-from quorate.check.linearizability.search import Outcome, Stuck
 from quorate.kernel import brief
+from quorate.properties.linearizable import Outcome, Stuck
+from quorate.properties.objects import UNKNOWN, Operation
 
 LAST = 12
 

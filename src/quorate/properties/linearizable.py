@@ -1,8 +1,10 @@
-"""The search for an order that explains a history.
+"""Linearizable: each operation seems to take effect at one moment between its call and its return.
 
-Depth first over the orders that respect real time, remembering which (operations placed, state)
-were tried, as Wing and Gong (JPDC 17, 1993) with the memory and the linked list of Lowe (Testing
-for linearizability, Concurrency and Computation 29(4) 2017). Two more rules keep it short:
+Source: Herlihy and Wing, Linearizability, TOPLAS 12(3) 1990. The search for an order that explains
+a history goes depth first over those that respect real time, remembering which (operations placed,
+state) were tried, as Wing and Gong (JPDC 17, 1993), with the memory and the linked list of Lowe
+(Testing for linearizability, Concurrency and Computation 29(4) 2017), and apart for each object.
+Two more rules keep it short:
 
 Reads    an operation that returned, fits, may come next, and never changes any state comes next:
          moving it to the front of any order of the rest changes nothing for the others.
@@ -12,18 +14,87 @@ Twins    of two calls of the same that never returned, the one called first come
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
-from quorate.check.linearizability.history import Operation
-from quorate.check.linearizability.models import Model
-from quorate.kernel import UsageError
+from quorate.kernel import Fact, NodeId, Observer, Property, UsageError, always
+from quorate.properties.objects import UNKNOWN, Model, Operation, Value
 
 STEPS_MAX = 2_000_000  # at some 200 bytes each
 CLOCK_EVERY = 1_024
+
+
+class Called(Fact, frozen=True):
+    """A client asks for an operation; see Operation."""
+
+    name: str
+    argument: Value = None
+    key: Value = None
+
+
+class Returned(Fact, frozen=True):
+    """The client's operation ended with this result."""
+
+    result: Value = None
+
+
+class History(Observer, frozen=True):
+    """What clients stated that they called and got back, by client and in order.
+
+    Times count only as far as they say what was over when something else was called, so that equal
+    orders are equal histories. A call while another of the same client is open, as after a crash,
+    leaves that one open for ever.
+    """
+
+    operations: tuple[Operation, ...] = ()
+
+    def see(self, node: NodeId, fact: Fact) -> Self:
+        """See Observer. Facts of other kinds change nothing."""
+        if not isinstance(fact, Called | Returned):
+            return self
+        now = max((op.called for op in self.operations), default=0)
+        others = tuple(op for op in self.operations if op.process != node)
+        mine = tuple(op for op in self.operations if op.process == node)
+        if isinstance(fact, Called):
+            now += any(op.returned == now for op in self.operations)
+            call = Operation(
+                process=node,
+                name=fact.name,
+                argument=fact.argument,
+                result=UNKNOWN,
+                key=fact.key,
+                called=now,
+                returned=None,
+            )
+            mine = (*mine, call)
+        elif not mine or mine[-1].returned is not None:
+            raise UsageError(f"{node} states Returned, but it has no operation that was Called")
+        else:
+            done = msgspec.structs.replace(mine[-1], result=fact.result, returned=now)
+            mine = (*mine[:-1], done)
+        inorder = sorted((*others, *mine), key=lambda op: (str(op.process), op.called))
+        return type(self)(self.me, tuple(inorder))
+
+
+def linearizable(model: Model, name: str = "linearizable") -> Property:
+    """What the History observers of a world have seen is linearizable as objects of `model`."""
+
+    @functools.lru_cache(maxsize=1 << 16)
+    def explained(operations: tuple[Operation, ...]) -> bool:
+        outcome = check_history(operations, model)
+        if outcome.verdict == "unknown":
+            raise UsageError(f"a history is too long to be judged: {outcome.reason}")
+        return outcome.verdict == "holds"
+
+    return always(
+        name,
+        lambda view: all(explained(history.operations) for history in view.roles(History)),
+        states=True,
+    )
 
 
 class Stuck(msgspec.Struct, frozen=True):

@@ -1,5 +1,4 @@
-"""What objects do when nobody else is there: the sequential specifications that histories are
-checked against.
+"""What objects do when nobody else is there: what concurrent histories of them are measured by.
 
 A model of one's own is a dozen lines:
 
@@ -17,13 +16,41 @@ A model of one's own is a dozen lines:
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import immutables
+import msgspec
 
-from quorate.check.linearizability.history import UNKNOWN, Operation, by_key
 from quorate.kernel import brief
+
+Atom = int | float | str | bytes | bool | None
+Value = Atom | tuple[Atom | tuple[Atom, ...], ...]
+
+
+class Unknown(enum.Enum):
+    """The result of an operation that never said how it ended."""
+
+    UNKNOWN = "?"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """A call and what came of it. Any of two operations is before the other if it `returned`
+    before the other was `called`; `returned` is None if nobody knows whether it happened, and
+    the `result` is UNKNOWN then. `called` and `returned` need only compare: entries of a log by
+    number, or times on one clock. `key` names the object, where there are several."""
+
+    process: int | str
+    name: str
+    argument: Value = None
+    result: Value | Unknown = None
+    key: Value = None
+    called: int
+    returned: int | None
 
 
 class Model:
@@ -58,7 +85,10 @@ class Model:
         A history is linearizable if its part on each object is (Herlihy and Wing 1990, theorem 1;
         Horn and Kroening, FORTE 2015). Override it where keys are not independent objects.
         """
-        return by_key(operations)
+        parts: dict[Any, list[Operation]] = {}
+        for operation in operations:
+            parts.setdefault(operation.key, []).append(operation)
+        return parts
 
 
 class Register(Model):
