@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,62 +10,33 @@ import pytest
 from quorate.check import check
 from quorate.mutants import Mutant, find_mutants
 from quorate.mutants.paxos import FreshValue, _swap
-from quorate.protocols import build_world, settings_of
+from quorate.protocols import names, settings_of
 from quorate.protocols.paxos import Proposer
 from quorate.sim import Task, campaign, replay
 
-SHORTEST = {
-    "coordinator_forgets": 10,
-    "presumes_commit": 5,
-    "does_not_wait": 6,
-    "counts_twice": 7,
-    "changes_its_mind": 9,
-    "participant_forgets": 10,
-    "works_on": 11,
-    "prepares_after_all": 9,
-    "gives_up": 9,
-    "forgets_vote": 24,
-    "forgets_promise": 24,
-    "promises_late": 22,
-    "accepts_late": 22,
-    "does_not_raise": 27,
-    "reuses_ballot": 20,
-    "ignores_votes": 22,
-    "takes_first_vote": 27,
-    "keeps_promises": 23,
-    "counts_old_promises": 23,
-    "chooses_twice": 23,
-    "keeps_acceptances": 23,
-    "counts_old_acceptances": 23,
-    "counts_whenever": 16,
-    "gives_up_on_duplicates": 13,
-    "quorum_too_small": 14,
-}
+EVERY = [mutant for name in names() for mutant in find_mutants(name)]
 
 
-CHECKED = [
-    mutant
-    for mutant in (*find_mutants("paxos"), *find_mutants("two_phase_commit"))
-    if mutant.name in SHORTEST
-]
-
-
-@pytest.mark.parametrize("mutant", CHECKED, ids=lambda m: m.name)
-def test_the_checker_kills_a_mutant_by_a_shortest_trace_that_replays(mutant: Mutant) -> None:
+def steps_to(mutant: Mutant) -> str:
+    """The length of the shortest trace to what the mutant must violate, which must replay."""
     world = mutant.world()
     violation = check(world).violation
-    assert violation is not None
-    assert violation.trace is not None
+    assert violation is not None, mutant.name
     assert violation.name == mutant.kills
-    assert len(violation.trace.records) == SHORTEST[mutant.name]
+    if violation.trace is None:
+        return "no state shows it"
     again = replay(world, violation.trace)
     assert (again.violated, again.difference) == (mutant.kills, None)
+    return f"{len(violation.trace.records)} steps"
 
 
-def test_a_coordinator_that_always_aborts_shows_no_commit() -> None:
-    result = check(build_world("two_phase_commit", mutant="always_aborts"))
-    assert result.violation is not None
-    assert result.violation.name == "AC4 commit is reachable"
+@pytest.mark.parametrize("name", sorted({m.protocol for m in EVERY if m.found_by == "check"}))
+def test_the_checker_catches_mutants_by_shortest_traces_of_a_known_length(
+    name: str, golden: Callable[[str, str], None]
+) -> None:
+    caught = [mutant for mutant in find_mutants(name) if mutant.found_by == "check"]
+    lines = [f"{mutant.name}: {mutant.kills}, {steps_to(mutant)}\n" for mutant in caught]
+    golden(f"{name}/mutants.txt", "".join(lines))
 
 
 CONTROLS = {m.name: m.world for m in find_mutants("paxos") if "mutated" in settings_of(m.world)}
@@ -98,14 +70,9 @@ WEATHER: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-SEEDED = [
-    mutant
-    for mutant in (*find_mutants("multi_paxos"), *find_mutants("two_phase_commit"))
-    if mutant.name not in SHORTEST and mutant.name != "always_aborts"
-]
-
-
-@pytest.mark.parametrize("mutant", SEEDED, ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "mutant", [m for m in EVERY if m.found_by == "seeds"], ids=lambda m: f"{m.protocol}-{m.name}"
+)
 def test_seeds_kill_a_mutant_that_no_small_world_shows(mutant: Mutant) -> None:
     weather = {"heal_ms": 1, **WEATHER.get(mutant.name, {})}
     task = Task(protocol=mutant.protocol, mutant=mutant.name, fault_settings=weather)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from quorate.protocols import names
 from quorate.sim import Task, campaign
 
 SHORT = {"unsafe_ms": 5_000}
 WORLDS = [
-    Task(protocol="paxos", fault_settings=SHORT),
+    *(Task(protocol=name, fault_settings=SHORT) for name in names()),
+    Task(protocol="ben_or", settings={"nodes": 5, "ones": 2}, fault_settings=SHORT),
+    Task(protocol="chandra_toueg", settings={"nodes": 5}, fault_settings=SHORT),
     Task(protocol="paxos", settings={"proposers": 3, "acceptors": 5}, fault_settings=SHORT),
     Task(protocol="paxos", world="colocated", fault_settings=SHORT),
     Task(protocol="multi_paxos", settings={"values": 5, "truncate": 3}, fault_settings=SHORT),
-    Task(protocol="two_phase_commit", fault_settings=SHORT),
     Task(protocol="two_phase_commit", settings={"participants": 5}, fault_settings=SHORT),
 ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from typing import Literal
 
 import msgspec
 
@@ -14,13 +15,15 @@ from quorate.kernel import WorldMaker
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """`breaks` says which guard is gone, `kills` names the property that must be violated."""
+    """`breaks` says which guard is gone, `kills` names the property that must be violated, and
+    `found_by` says by whom: the checker ("check"), or only by seeds of the simulator ("seeds")."""
 
     name: str
     protocol: str
     breaks: str
     kills: str
     world: WorldMaker
+    found_by: Literal["check", "seeds"] = "check"
 
 
 def find_mutants(protocol: str) -> tuple[Mutant, ...]:

@@ -89,6 +89,7 @@ def _mutant(name: str, breaks: str, replica: type[Replica], phase2: int = 0) -> 
         breaks=breaks,
         kills="log agreement",
         world=_swap(replica, phase2),
+        found_by="seeds",
     )
 
 

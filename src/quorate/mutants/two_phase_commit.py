@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -106,10 +107,20 @@ def _swap(base: Callable[..., World], new: type[Actor]) -> Callable[..., World]:
 
 
 def _mutant(
-    name: str, breaks: str, kills: str, new: type[Actor], base: Callable[..., World] = small
+    name: str,
+    breaks: str,
+    kills: str,
+    new: type[Actor],
+    base: Callable[..., World] = small,
+    found_by: Literal["check", "seeds"] = "check",
 ) -> Mutant:
     return Mutant(
-        name=name, protocol="two_phase_commit", breaks=breaks, kills=kills, world=_swap(base, new)
+        name=name,
+        protocol="two_phase_commit",
+        breaks=breaks,
+        kills=kills,
+        world=_swap(base, new),
+        found_by=found_by,
     )
 
 
@@ -156,6 +167,7 @@ MUTANTS = (
         "AC5 termination",
         CoordinatorDoesNotAnswer,
         world,
+        "seeds",
     ),
     _mutant(
         "participant_forgets",

@@ -126,7 +126,7 @@ class Node(Actor):
         if len(self.heard) < len(self.nodes) - self.faults:
             return
         # No two nodes propose different values: each had a majority of all nodes behind it.
-        backed = [value for _, value in self.heard if value is not None]
+        backed = sorted(value for _, value in self.heard if value is not None)
         if len(backed) > self.faults:
             self.decide(ctx, backed[0])
         elif backed:
