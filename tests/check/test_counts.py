@@ -6,14 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from quorate.check import Result, check
+from pins import pin
+from quorate.check import check
 from quorate.kernel import Actor, Context, Message, Network, NodeId, World, at_rest
 from quorate.protocols import build_world
-
-
-def counts(result: Result) -> tuple[int, int, int]:
-    assert result.cut is None
-    return result.distinct, result.transitions, result.depth
 
 
 @pytest.mark.parametrize(
@@ -31,7 +27,9 @@ def test_paxos_keeps_its_promises_in_a_space_of_pinned_size(
     world: str, settings: dict[str, object], crashes: int, expected: tuple[int, int, int]
 ) -> None:
     result = check(build_world("paxos", world, settings), crashes=crashes)
-    assert counts(result) == expected
+    distinct, transitions, depth = expected
+    what = f"paxos, world {world} with {settings} and {crashes} crashes, as it was"
+    pin(what, result, distinct=distinct, transitions=transitions, depth=depth)
     verdicts = {v.name: v.verdict for v in result.verdicts}
     assert verdicts == {
         "agreement": "holds",
@@ -76,12 +74,13 @@ def test_a_delivery_without_effect_is_no_move_except_on_a_queue(
 ) -> None:
     # Published: Stateright, actor model tests, no-op handling of its three networks.
     world = World(processes=(Sender("s", "h"), Hearer("h")), properties=())
-    assert check(world, network=network).distinct == distinct
+    pin("Stateright, published", check(world, network=network), distinct=distinct)
 
 
 def test_a_message_to_nobody_changes_nothing() -> None:
     # Published: Stateright, undeliverable messages.
-    assert check(World(processes=(Sender("s", "nobody"),), properties=())).distinct == 1
+    world = World(processes=(Sender("s", "nobody"),), properties=())
+    pin("Stateright, published", check(world), distinct=1)
 
 
 class Sleeper(Actor):
@@ -99,8 +98,9 @@ class Sleeper(Actor):
 
 def test_a_timer_fires_once_for_each_time_it_is_set() -> None:
     # Published for one: Stateright, timers.
-    assert check(World(processes=(Sleeper("z", 1),), properties=())).distinct == 2
-    assert check(World(processes=(Sleeper("z", 5),), properties=())).distinct == 6
+    for naps in (1, 5):
+        world = World(processes=(Sleeper("z", naps),), properties=())
+        pin(f"{naps} naps", check(world), distinct=naps + 1)
 
 
 class Idle(Actor):
@@ -111,8 +111,8 @@ def test_each_of_three_nodes_may_stop_where_one_crash_is_allowed() -> None:
     # Published: Stateright, crashes. A restart that finds everything as it was is no move.
     rests = at_rest("rests", lambda view: True)
     world = World(processes=(Idle("a"), Idle("b"), Idle("c")), properties=(rests,))
-    assert check(world, crashes=1).distinct == 4
-    assert check(world, crashes=3).distinct == 8
+    pin("Stateright, published", check(world, crashes=1), distinct=4)
+    pin("each of three may stop", check(world, crashes=3), distinct=2**3)
 
 
 class Adder(Actor):
@@ -133,7 +133,7 @@ class Adder(Actor):
 def test_independent_processes_multiply() -> None:
     # Ticks 0 to 4, and once more for the timer that ran out: 6 local states, 5 moves, per process.
     world = World(processes=tuple(Adder(name, 4) for name in "abc"), properties=())
-    assert counts(check(world)) == (6**3, 1 + 3 * 5 * 6 * 6, 16)
+    pin("product", check(world), distinct=6**3, transitions=1 + 3 * 5 * 6 * 6, depth=16)
 
 
 def test_progress_is_told_between_levels_and_never_goes_back() -> None:
