@@ -22,12 +22,12 @@ ALLOWED = {
     "adversary": CORE,
     "check": {"kernel", "properties"},
     # Campaigns name their world, since a world cannot travel to another process.
-    "sim": {"kernel", "protocols"},
+    "sim": {"kernel", "protocols", "adversary"},
     "lecture": {*AGREEMENT, "check", "sim"},
     "runtime": CORE,
     "service": {*AGREEMENT, "runtime"},
     "transactions": {*AGREEMENT, "runtime", "service"},
-    "console": {*AGREEMENT, "sim", "check", "runtime", "service"},
+    "console": {*AGREEMENT, "adversary", "sim", "check", "runtime", "service"},
 }
 """Who may import whom; whoever is not listed (cli) may import everybody."""
 

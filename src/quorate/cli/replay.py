@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quorate.adversary import arm
 from quorate.cli import terminal
 from quorate.kernel import messages_of
 from quorate.kernel.trace import read, read_header
@@ -28,6 +29,7 @@ def replay_command(
     """Run a recorded trace again, step by step, and compare every effect."""
     header = read_header(trace)
     world = build_world(header.protocol, header.world, header.settings, header.mutant)
+    world = arm(world, header.adversaries)
     recorded = read(trace, messages_of(world.processes))
     outcome = replay(world, recorded)
     # What shows only at the end of a run (progress, a state at rest) is judged by whoever recorded

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from quorate.adversary import STRATEGIES
 from quorate.cli import terminal
-from quorate.kernel import Header, Kind, Property, Trace, UsageError, World
-from quorate.protocols import build_world, settings_of, unknown, world_maker
+from quorate.kernel import Header, Kind, Property, Trace, UsageError
+from quorate.protocols import settings_of, unknown, world_maker
 from quorate.sim import Campaign, Faults, Run, Task, campaign, simulate
 from quorate.sim.faults import written
 
@@ -32,6 +33,14 @@ def simulate_command(
     calm: Annotated[bool, typer.Option("--calm", help="No faults but those set.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes to spread seeds over.")] = 1,
     mutant: terminal.MutantName = None,
+    adversaries: Annotated[
+        list[str],
+        typer.Option(
+            "--adversary",
+            metavar="NAME=NODE",
+            help=f"Let a node be {', '.join(STRATEGIES)}; repeatable.",
+        ),
+    ] = [],  # noqa: B006 - Typer copies it
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -47,13 +56,17 @@ def simulate_command(
         world=world,
         settings=of_world,
         mutant=mutant,
+        adversaries=_armed(adversaries),
         fault_settings=of_faults,
         swarm=not calm,
     )
     if seed is not None:
         return _one(task, seed, trace, json)
+    return _many(task, seeds or SEEDS, jobs, trace, json)
+
+
+def _many(task: Task, total: int, jobs: int, trace: Path | None, json: bool) -> int:
     with terminal.ticker() as tick:
-        total = seeds or SEEDS
         result = campaign(
             task,
             first=0,
@@ -88,15 +101,23 @@ def _traced(task: Task, seed: int) -> tuple[Run, Trace]:
         world=task.world,
         mutant=task.mutant,
         settings=task.settings,
+        adversaries=task.adversaries,
         executor="sim",
     )
-    run = simulate(_world(task), seed=seed, faults=task.faults(seed), header=header)
+    run = simulate(task.build(), seed=seed, faults=task.faults(seed), header=header)
     assert run.trace is not None  # a run with a header is traced
     return run, run.trace
 
 
-def _world(task: Task) -> World:
-    return build_world(task.protocol, task.world, task.settings, task.mutant)
+def _armed(pairs: list[str]) -> tuple[tuple[str, str], ...]:
+    """Nodes, and the strategy of each."""
+    found = []
+    for pair in pairs:
+        name, equals, node = pair.partition("=")
+        if not (name and equals and node):
+            raise UsageError(f"--adversary takes NAME=NODE, such as silent=n1, not {pair!r}")
+        found.append((node, name))
+    return tuple(found)
 
 
 def _one(task: Task, seed: int, path: Path | None, json: bool) -> int:
@@ -128,7 +149,7 @@ def _data(run: Run) -> dict[str, Any]:
 
 
 def _report(task: Task, result: Campaign, json: bool) -> int:
-    promised = _world(task).properties
+    promised = task.build().properties
     wanted = {p.name for p in promised if p.kind is Kind.SOMETIMES}
     missed = sorted(wanted - set(result.reached))
     if json:

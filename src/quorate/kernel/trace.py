@@ -34,6 +34,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     world: str = "main"
     mutant: str | None = None
     settings: dict[str, Any] = {}
+    adversaries: tuple[tuple[NodeId, str], ...] = ()
     executor: str
     seed: int | None = None
     violated: str | None = None

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from quorate.adversary import arm
+from quorate.kernel import NodeId, World
 from quorate.protocols import build_world
 from quorate.sim.faults import Faults, written
 from quorate.sim.run import STEPS_MAX, Run, simulate
@@ -24,6 +26,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     world: str = "main"
     settings: dict[str, Any] = {}
     mutant: str | None = None
+    adversaries: tuple[tuple[NodeId, str], ...] = ()
     fault_settings: dict[str, Any] = {}
     swarm: bool = True
     steps_max: int = STEPS_MAX
@@ -35,9 +38,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
             words += ["--world", self.world]
         if self.mutant:
             words += ["--mutant", self.mutant]
+        for node, strategy in self.adversaries:
+            words += ["--adversary", f"{strategy}={node}"]
         for name, value in (self.settings | self.fault_settings).items():
             words += ["--set", f"{name}={written(value)}"]
         return shlex.join(words if self.swarm else [*words, "--calm"])
+
+    def build(self) -> World:
+        """The world to run. Raises UsageError where the task names what does not exist."""
+        world = build_world(self.protocol, self.world, self.settings, self.mutant)
+        return arm(world, self.adversaries)
 
     def faults(self, seed: int) -> Faults:
         """The faults under one seed."""
@@ -59,7 +69,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_seeds(task: Task, seeds: Iterable[int]) -> list[Run]:
     """Runs of some seeds, in this process."""
-    world = build_world(task.protocol, task.world, dict(task.settings), task.mutant)
+    world = task.build()
     return [
         simulate(world, seed=seed, faults=task.faults(seed), steps_max=task.steps_max)
         for seed in seeds

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from typing import Any
 
+from quorate.adversary import is_faithful
 from quorate.kernel import (
     Actor,
     By,
@@ -92,7 +93,8 @@ class Simulation:
         self._strobe_us = faults.strobe_ms * 1000
 
     def _live_roles(self) -> Mapping[NodeId, Actor]:
-        return {role.me: role for node in self.nodes if node.up for role in roles_of(node.actor)}
+        nodes = (node for node in self.nodes if node.up and is_faithful(node.actor))
+        return {role.me: role for node in nodes for role in roles_of(node.actor)}
 
     # Running.
 

@@ -54,6 +54,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     topology: str = FULL  # the graph of links, by name or as a list: n1-n2,n2-n3
     link_buffer: int = 0  # how many messages a link of the graph holds; 0: any number
     link_full: WhenFull = WhenFull.BLOCK
+    anonymous: bool = False  # no node is told who sent what it receives
     slow_nodes: int = 0  # how many nodes handle everything late
     lag_us: tuple[int, int] = (20_000, 200_000)  # how late
     disk_us: int = 0  # time that a forced write takes

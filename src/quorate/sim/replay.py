@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.adversary import is_faithful
 from quorate.kernel import (
     Actor,
     By,
@@ -122,7 +123,7 @@ class _Run:
         self.judge = Judge(world, self._roles)
 
     def _roles(self) -> dict[NodeId, Actor]:
-        live = (node for node in self.nodes.values() if node.up)
+        live = (node for node in self.nodes.values() if node.up and is_faithful(node.actor))
         return {role.me: role for node in live for role in roles_of(node.actor)}
 
     def take(self, record: Record, heard: bool) -> str:

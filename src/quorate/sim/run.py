@@ -6,6 +6,7 @@ import gc
 
 import msgspec
 
+from quorate.adversary import arm
 from quorate.kernel import Header, Trace, World
 from quorate.sim.engine import Simulation
 from quorate.sim.faults import Faults
@@ -43,6 +44,8 @@ def simulate(
     steps_max: int = STEPS_MAX,
 ) -> Run:
     """Run a world under one seed; with a header, keep the trace."""
+    hidden = [(process.me, "anonymous") for process in world.processes if faults.anonymous]
+    world = arm(world, hidden)
     simulation = Simulation(world, seed, faults, tracing=header is not None)
     judge = simulation.judge
     collecting = gc.isenabled()
@@ -64,7 +67,9 @@ def simulate(
     bounded = simulation.steps >= steps_max
     trace = None
     if header is not None and simulation.records is not None:
-        named = msgspec.structs.replace(header, seed=seed, violated=broken)
+        named = msgspec.structs.replace(
+            header, seed=seed, violated=broken, adversaries=(*header.adversaries, *hidden)
+        )
         trace = Trace(named, tuple(simulation.records))
     return Run(
         seed=seed,
