@@ -37,15 +37,12 @@ class _Sealed(list[Effect]):
 _SEALED = _Sealed()
 
 
-class Context:
+class Context(msgspec.Struct, eq=False, gc=False):
     """Records what a handler does. Unusable once the step is over."""
 
-    __slots__ = ("_at_ms", "_effects", "me")
-
-    def __init__(self, me: NodeId, at_ms: int | None = None) -> None:
-        self.me = me
-        self._at_ms = at_ms
-        self._effects: list[Effect] = []
+    me: NodeId
+    _at_ms: int | None = None
+    _effects: list[Effect] = []  # a list of its own for each: msgspec copies defaults
 
     @property
     def at_ms(self) -> int:
@@ -92,11 +89,6 @@ class Context:
         """`content` with a MAC for each of `receivers`; it convinces them and nobody else."""
         return Authenticated(self.me, content, receivers)
 
-    def seal(self) -> tuple[Effect, ...]:
-        """End the step."""
-        effects, self._effects = self._effects, _SEALED
-        return tuple(effects)
-
 
 class Actor(msgspec.Struct, gc=False):
     """A role of a protocol: fields, and one `on_<message>(self, ctx, src, m: <Message>)` for each.
@@ -120,32 +112,7 @@ class Actor(msgspec.Struct, gc=False):
 
     def step(self, event: Event) -> tuple[Self, tuple[Effect, ...]]:
         """The actor after `event`, and what it did. Pure: `self` stays as it was."""
-        plan = plan_of(type(self))
-        new = self.__copy__()  # type: ignore[attr-defined]  # a Struct's own shallow copy, 60 ns
-        if type(event) is At:
-            ctx, event = Context(self.me, event.at_ms), event.event
-        else:
-            ctx = Context(self.me)
-        if type(event) is Receive:
-            handler = plan.handlers.get(type(event.msg))
-            if handler is None:
-                ctx.ignore(f"no handler for {type(event.msg).__name__}")
-            else:
-                handler(new, ctx, event.src, event.msg)
-        elif type(event) is Timeout:
-            new.on_timer(ctx, event.timer)
-        elif type(event) is Choice:
-            new.on_choice(ctx, event.key, event.value)
-        elif type(event) is Start:
-            new.on_start(ctx, event.recovered)
-        else:
-            raise UsageError(f"{type(self).__name__} {self.me} cannot take {event!r}")
-        effects = ctx.seal()
-        if plan.durable:
-            persist = plan.persist(self, new)
-            if persist is not None:
-                effects = (persist, *effects)
-        return new, effects
+        return plan_of(type(self)).step(self, event)
 
     def stable(self) -> tuple[Any, ...]:
         """The values that every crash keeps."""
@@ -172,31 +139,68 @@ class Timed(Actor, gc=False):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What the kernel knows about an actor class: who handles what, and what is durable."""
+    """What the kernel knows about an actor class: who handles what, what is durable, how to step.
+    """
 
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]]
     stable: tuple[str, ...]
     lazy: tuple[str, ...]
+    step: Callable[[Any, Event], Any]
 
-    @property
-    def durable(self) -> bool:
-        """Whether any field survives a crash."""
-        return bool(self.stable or self.lazy)
 
-    def persist(self, old: Actor, new: Actor) -> Persist | None:
-        """The log record of the step from `old` to `new`."""
-        changes: list[Change] = []
-        for field in self.stable:
-            _compare(changes, field, getattr(old, field), getattr(new, field))
-        forced = bool(changes)
-        for field in self.lazy:
-            _compare(changes, field, getattr(old, field), getattr(new, field))
-        return Persist(tuple(changes), forced) if changes else None
+# A step is written out for each class, because executors spend their time here: a field that was
+# not rebound costs one `is`, and the interpreter's caches see one class of actor only.
+_STEP = """
+def step(self, event):
+    if type(self) is not cls:
+        return plan_of(type(self)).step(self, event)
+    new = self.__copy__()  # a Struct's own shallow copy
+    ctx = Context(self.me)
+    if type(event) is At:
+        ctx._at_ms, event = event.at_ms, event.event
+    if type(event) is Receive:
+        handlers.get(type(event.msg), unhandled)(new, ctx, event.src, event.msg)
+    else:
+        happen(new, ctx, event)
+    effects, ctx._effects = ctx._effects, SEALED
+    changes = []
+    {stable}
+    forced = bool(changes)
+    {lazy}
+    if changes:
+        return new, (Persist(tuple(changes), forced), *effects)
+    return new, tuple(effects)
+"""
+_FIELD = "if new.{0} is not self.{0}: compare(changes, '{0}', self.{0}, new.{0})"
+
+
+def _write_step(cls: type[Actor], handlers: Any, stable: list[str], lazy: list[str]) -> Any:
+    lines = {
+        kind: "\n    ".join(map(_FIELD.format, fields))
+        for kind, fields in (("stable", stable), ("lazy", lazy))
+    }
+    names = {"cls": cls, "handlers": handlers, **_NAMES}
+    exec(compile(_STEP.format(**lines), f"<step of {cls.__qualname__}>", "exec"), names)
+    return names["step"]
+
+
+def _unhandled(actor: Actor, ctx: Context, src: NodeId, msg: Message) -> None:
+    ctx.ignore(f"no handler for {type(msg).__name__}")
+
+
+def _happen(new: Actor, ctx: Context, event: Event) -> None:
+    """What happens to an actor other than a message."""
+    if type(event) is Timeout:
+        new.on_timer(ctx, event.timer)
+    elif type(event) is Choice:
+        new.on_choice(ctx, event.key, event.value)
+    elif type(event) is Start:
+        new.on_start(ctx, event.recovered)
+    else:
+        raise UsageError(f"{type(new).__name__} {new.me} cannot take {event!r}")
 
 
 def _compare(changes: list[Change], field: str, old: Any, new: Any) -> None:
-    if new is old:
-        return
     if type(new) is Map:
         delta = new.delta_since(old)
         if delta.updated or delta.removed:
@@ -213,7 +217,10 @@ def plan_of(cls: type[Actor]) -> Plan:
     """The plan of an actor class, checked and built when it is first needed."""
     plan = _PLANS.get(cls)
     if plan is None:
-        plan = _PLANS[cls] = _build(cls)
+        plan = _build(cls)
+        if cls.step is Actor.step or any(cls.step is other.step for other in _PLANS.values()):
+            cls.step = plan.step  # type: ignore[method-assign]  # and not one written by hand
+        _PLANS[cls] = plan
     return plan
 
 
@@ -241,10 +248,24 @@ def _build(cls: type[Actor]) -> Plan:
                 raise UsageError(f"{cls.__name__} has two handlers for {kind.__name__}")
             _check_message(kind)
             handlers[kind] = function
-    return Plan(handlers, tuple(durable["stable"]), tuple(durable["lazy"]))
+    step = _write_step(cls, handlers, durable["stable"], durable["lazy"])
+    return Plan(handlers, tuple(durable["stable"]), tuple(durable["lazy"]), step)
 
 
 def _check_message(kind: type[Message]) -> None:
     hints = typing.get_type_hints(kind, include_extras=True)
     for field in kind.__struct_fields__:
         refuse_mutable(kind, field, hints[field], (Message,))
+
+
+_NAMES = {
+    "plan_of": plan_of,
+    "Context": Context,
+    "At": At,
+    "Receive": Receive,
+    "Persist": Persist,
+    "SEALED": _SEALED,
+    "unhandled": _unhandled,
+    "happen": _happen,
+    "compare": _compare,
+}

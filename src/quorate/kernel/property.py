@@ -41,16 +41,16 @@ class Observer(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False)
         raise NotImplementedError
 
 
-class View(msgspec.Struct, frozen=True):
+class View(msgspec.Struct, frozen=True, gc=False):
     """What a property sees: the live roles and the observers, by name, and the facts stated so far,
     in order for each node."""
 
     actors: Mapping[NodeId, Actor | Observer]
     facts: tuple[tuple[NodeId, Fact], ...]
 
-    def stated(self, kind: type[A]) -> Iterator[tuple[NodeId, A]]:
+    def stated(self, kind: type[A]) -> list[tuple[NodeId, A]]:
         """Facts of one kind with the nodes that stated them."""
-        return ((node, fact) for node, fact in self.facts if isinstance(fact, kind))
+        return [stated for stated in self.facts if isinstance(stated[1], kind)]  # type: ignore[misc]
 
     def roles(self, kind: type[A]) -> Iterator[A]:
         """Live roles, or observers, of one kind."""
@@ -61,13 +61,15 @@ class Property(msgspec.Struct, frozen=True):
     """A promise. `per` splits facts into groups that can be judged apart: the predicate then sees
     one group at a time, so that an agreement per slot costs no more as the log grows; facts for
     which it gives None do not matter to the property. `states` says that
-    the predicate reads actors or observers, so that facts alone do not settle it."""
+    the predicate reads actors or observers, so that facts alone do not settle it; without `nodes`
+    it does not care who stated a fact, so that a second node which states it changes nothing."""
 
     name: str
     kind: Kind
     holds: Callable[[View], bool]
     per: Callable[[Fact], Hashable] | None = None
     states: bool = False
+    nodes: bool = True
 
 
 def always(
@@ -75,9 +77,10 @@ def always(
     holds: Callable[[View], bool],
     per: Callable[[Fact], Hashable] | None = None,
     states: bool = False,
+    nodes: bool = True,
 ) -> Property:
     """Holds in every state of every run."""
-    return Property(name, Kind.ALWAYS, holds, per, states)
+    return Property(name, Kind.ALWAYS, holds, per, states, nodes)
 
 
 def sometimes(name: str, holds: Callable[[View], bool], states: bool = False) -> Property:

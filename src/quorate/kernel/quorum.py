@@ -30,7 +30,7 @@ class QuorumSystem(msgspec.Struct, frozen=True, tag=True, cache_hash=True):
     nodes: tuple[NodeId, ...]
 
     def holds(self, voters: frozenset[NodeId]) -> bool:
-        """Whether `voters`, all of them members, contain a quorum."""
+        """Whether `voters`, all of them members, contain a quorum. More voters never hold less."""
         raise NotImplementedError
 
     def verdict(self, yes: frozenset[NodeId], no: frozenset[NodeId] = frozenset()) -> Verdict:
@@ -42,7 +42,8 @@ class QuorumSystem(msgspec.Struct, frozen=True, tag=True, cache_hash=True):
 
     def won(self, yes: frozenset[NodeId]) -> bool:
         """Whether `yes` holds a quorum."""
-        return self.verdict(yes) is Verdict.WON
+        # Too few are too few even if all of them are members: most votes are settled by this.
+        return self.holds(yes) and self.holds(yes.intersection(self.nodes))
 
     def intersects(self, other: QuorumSystem) -> bool:
         """Whether each quorum here meets each of `other`. Exponential: for small systems."""

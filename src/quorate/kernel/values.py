@@ -53,6 +53,9 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     removed: tuple[Any, ...] = ()
 
 
+TOUCHED_MAX = 256
+
+
 class Map(Generic[K, V]):
     """A persistent map: `put` and `drop` give a new map and leave this one as it was.
 
@@ -60,43 +63,43 @@ class Map(Generic[K, V]):
     touched, so that a step writes what it changed and never compares whole maps (ADR 0003).
     """
 
-    __slots__ = ("_entries", "_hash", "_origin", "_touched", "_tracked")
+    # Where this map came from: () when it is on record, (map on record, *keys touched since) when
+    # made of one, None when that is not known, or when it would be more keys than is worth.
+    __slots__ = ("_entries", "_hash", "_since")
+
+    _since: tuple[Any, ...] | None
 
     def __init__(self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         self._entries: immutables.Map[K, V] = immutables.Map(entries)
-        self._origin: Map[K, V] | None = None
-        self._touched: frozenset[K] | None = None
-        self._tracked = False
-        self._hash: int | None = None
-
-    def _next(self, entries: immutables.Map[K, V], touched: Iterable[K]) -> Map[K, V]:
-        new: Map[K, V] = Map.__new__(Map)
-        new._entries, new._hash, new._tracked = entries, None, False
-        if self._tracked:
-            new._origin, new._touched = self, frozenset(touched)
-        elif self._touched is not None:
-            new._origin, new._touched = self._origin, self._touched.union(touched)
-        else:
-            new._origin = new._touched = None
-        return new
+        self._since = None
 
     def put(self, key: K, value: V) -> Map[K, V]:
         """The map with `key` bound to `value`."""
-        return self._next(self._entries.set(key, value), (key,))
+        new: Map[K, V] = _new(Map)
+        new._entries = self._entries.set(key, value)
+        since = self._since
+        new._since = since and self._touching((key,)) if since != () else (self, key)
+        return new
+
+    def _touching(self, keys: tuple[K, ...]) -> tuple[Any, ...] | None:
+        if self._since is None or len(self._since) > TOUCHED_MAX:
+            return None
+        return (self._since or (self,)) + keys
+
+    def _with(self, entries: immutables.Map[K, V], touched: Iterable[K]) -> Map[K, V]:
+        new: Map[K, V] = _new(Map)
+        new._entries, new._since = entries, self._touching(tuple(touched))
+        return new
 
     def update(self, entries: Mapping[K, V]) -> Map[K, V]:
         """The map with all of `entries` bound."""
-        return self._next(self._entries.update(entries), entries) if entries else self
+        return self._with(self._entries.update(entries), entries) if entries else self
 
     def drop(self, keys: Iterable[K]) -> Map[K, V]:
         """The map without `keys`; absent keys are passed over."""
-        gone = [key for key in dict.fromkeys(keys) if key in self._entries]
-        if not gone:
-            return self
         rest = self._entries.mutate()
-        for key in gone:
-            del rest[key]
-        return self._next(rest.finish(), gone)
+        gone = [key for key in keys if rest.pop(key, _ABSENT) is not _ABSENT]
+        return self._with(rest.finish(), gone) if gone else self
 
     def get(self, key: K) -> V | None:
         """The value at `key`, or None."""
@@ -128,9 +131,11 @@ class Map(Generic[K, V]):
         return self is other or (isinstance(other, Map) and self._entries == other._entries)
 
     def __hash__(self) -> int:
-        if self._hash is None:
-            self._hash = hash(self._entries)
-        return self._hash
+        try:
+            return self._hash
+        except AttributeError:  # not asked for before, which is the rule
+            self._hash: int = hash(self._entries)
+            return self._hash
 
     def __repr__(self) -> str:
         return "{" + ", ".join(f"{key!r}: {value!r}" for key, value in self.sorted()) + "}"
@@ -138,23 +143,32 @@ class Map(Generic[K, V]):
     def delta_since(self, before: Map[K, V]) -> Delta:
         """What differs from `before`: by the keys touched if it is known which, else by all."""
         old, new = before._entries, self._entries
-        if self._touched is not None and self._origin is before:
-            touched = sorted(cast("Iterable[Any]", self._touched))
-        else:
+        touched: Iterable[Any]
+        if not self._since or self._since[0] is not before:
             touched = sorted(cast("Iterable[Any]", {*old, *new}))
-        return Delta(
-            tuple((k, new[k]) for k in touched if k in new and (k not in old or old[k] != new[k])),
-            tuple(k for k in touched if k in old and k not in new),
-        )
+        elif len(self._since) > 2:
+            touched = sorted(set(self._since[1:]))
+        else:  # one key, as a rule bound: the rest of this method costs more than all before it
+            key = self._since[1]
+            now = new.get(key, _ABSENT)
+            if now is not _ABSENT and old.get(key, _ABSENT) != now:
+                return Delta(((key, now),))
+            touched = (key,)
+        updated = [k for k in touched if k in new and (k not in old or old[k] != new[k])]
+        removed = [k for k in touched if k in old and k not in new]
+        return Delta(tuple([(key, new[key]) for key in updated]), tuple(removed))
 
     def track(self) -> None:
         """Kernel and recovery only: this value is on record, remember what changes from here."""
-        self._origin = self._touched = None
-        self._tracked = True
+        self._since = ()
 
     def apply(self, delta: Delta) -> Map[K, V]:
         """The map with `delta` applied."""
         return self.update(dict(delta.updated)).drop(delta.removed)
+
+
+_new: Any = object.__new__
+_ABSENT: Any = object()
 
 
 def encode_hook(value: object) -> object:

@@ -31,21 +31,29 @@ class Installed(Fact, frozen=True):
 
 
 def _slot(fact: Fact) -> Hashable:
-    return fact.slot if isinstance(fact, Decided) else None
+    return fact.slot if type(fact) is Decided else None
 
 
 def _value(fact: Fact) -> Hashable:
-    return fact.value if isinstance(fact, Decided | Offered) else None
+    return fact.value if type(fact) is Decided or type(fact) is Offered else None
 
 
 def _one_value(view: View) -> bool:
-    decided = {(fact.slot, fact.value) for _, fact in view.stated(Decided)}
-    return len(decided) == len({slot for slot, _ in decided})
+    decided: dict[int, bytes] = {}
+    for _, fact in view.facts:
+        if type(fact) is Decided and decided.setdefault(fact.slot, fact.value) != fact.value:
+            return False
+    return True
 
 
 def _offered(view: View) -> bool:
-    offered = {fact.value for _, fact in view.stated(Offered)}
-    return all(fact.value in offered or not fact.value for _, fact in view.stated(Decided))
+    offered, decided = {b""}, []
+    for _, fact in view.facts:
+        if type(fact) is Decided:
+            decided.append(fact.value)
+        elif type(fact) is Offered:
+            offered.add(fact.value)
+    return offered.issuperset(decided)
 
 
 def _all_decided(view: View) -> bool:
@@ -53,10 +61,10 @@ def _all_decided(view: View) -> bool:
     return bool(offered) and offered <= {fact.value for _, fact in view.stated(Decided)}
 
 
-log_agreement = always("log agreement", _one_value, per=_slot)
+log_agreement = always("log agreement", _one_value, per=_slot, nodes=False)
 """No two replicas ever decide different values for one slot."""
 
-log_validity = always("log validity", _offered, per=_value)
+log_validity = always("log validity", _offered, per=_value, nodes=False)
 """Every decided value was offered by a client, or is the empty filler."""
 
 log_growth = sometimes(

@@ -221,7 +221,7 @@ class Replica(Actor):
 
     @property
     def others(self) -> tuple[NodeId, ...]:
-        return tuple(node for node in self.quorums.phase1.nodes if node != self.me)
+        return tuple([node for node in self.quorums.phase1.nodes if node != self.me])
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
         # What a lazy write lost is learned again; a snapshot needs no learning.
@@ -329,28 +329,31 @@ class Replica(Actor):
         if m.slot > self.snapshot.slot:
             self.votes = self.votes.put(m.slot, Vote(m.ballot, m.value))
         ctx.send(src, Accepted(m.ballot, m.slot))
-        self.learn(ctx, m.ballot, m.decided)
+        if self.decided < m.decided:
+            self.learn(ctx, m.ballot, m.decided)
 
     def obey(self, ctx: Context, ballot: Ballot) -> None:
         """Follow the leader of a ballot that is not below the one promised."""
-        if ballot > self.promised or (self.leader != ballot.proposer):
+        if ballot != self.promised or self.leader != ballot.proposer:
             self.promised = ballot
             self.follow(ctx, ballot.proposer)
 
     def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
-        entry = self.open.get(m.slot)
-        if m.ballot != self.promised or entry is None:
+        slot, entry = m.slot, self.open.get(m.slot)
+        if entry is None or m.ballot != self.promised:
             return ctx.ignore("not an open slot")
-        entry = msgspec.structs.replace(entry, accepted=entry.accepted | {src})
-        self.open = self.open.put(m.slot, entry)
-        while (entry := self.open.get(self.decided + 1)) is not None:
-            if not self.quorums.phase2.won(entry.accepted):
-                return
-            slot = self.decided + 1
+        entry = Open(entry.value, entry.client, entry.accepted | {src})
+        won = self.quorums.phase2.won
+        if slot != self.decided + 1 or not won(entry.accepted):
+            self.open = self.open.put(slot, entry)
+            return
+        while entry is not None and won(entry.accepted):
             self.open = self.open.drop((slot,))
             self.decide(ctx, slot, Vote(self.promised, entry.value))
             if entry.client:
                 ctx.send(entry.client, Chosen(slot, entry.value))
+            slot += 1
+            entry = self.open.get(slot)
 
     def on_nack(self, ctx: Context, src: NodeId, m: Nack) -> None:
         if m.ballot != self.promised or self.standing is Standing.FOLLOWER:
@@ -372,7 +375,8 @@ class Replica(Actor):
             vote = self.votes.get(self.decided + 1)
             if vote is None or vote.ballot != ballot:
                 return  # a vote from an older ballot may not be what was chosen
-            self.decide(ctx, self.decided + 1, vote)
+            self.decided += 1
+            ctx.output(Decided(self.decided, vote.value))
 
     def beat(self, ctx: Context) -> None:
         """Show that this leader lives, and say again what may have been lost."""
@@ -426,8 +430,7 @@ class Replica(Actor):
 
     def stand_on(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        gone = [slot for slot, _ in self.votes.items() if slot <= snapshot.slot]
-        self.votes = self.votes.drop(gone)
+        self.votes = self.votes.drop([slot for slot in self.votes.keys() if slot <= snapshot.slot])
 
     # Reads: a quorum that still follows after the read came proves that no newer leader decided.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 from quorate.adversary import is_faithful
@@ -21,6 +22,7 @@ from quorate.kernel import (
     Crash,
     Effect,
     Event,
+    Ignore,
     NodeId,
     Output,
     Persist,
@@ -59,8 +61,9 @@ JUDGE_EVERY = 64
 class Simulation:
     """One run of a world under one seed.
 
-    Entries of the heap are (time in µs, sequence number, kind, …): DELIVER node event, FIRE node
-    role timer, RELEASE node incarnation effects, CALL function, FAULT function (void once healed).
+    Entries of the heap are (time in µs, sequence number, kind, …, …): DELIVER node event, FIRE node
+    (role, timer), RELEASE node (incarnation, effects), CALL function None, FAULT function None
+    (void once healed).
     """
 
     def __init__(self, world: World, seed: int, faults: Faults, tracing: bool = False) -> None:
@@ -75,8 +78,8 @@ class Simulation:
         self.cut: frozenset[tuple[int, int]] = frozenset()
         self.disk = random.Random(f"{seed}/disk")
         self._hosts = {name: self.nodes[i] for name, i in world.hosts().items()}
-        self._heap: list[tuple[Any, ...]] = []
-        self._sequence = 0
+        self._heap: list[tuple[int, int, int, Any, Any]] = []
+        self._number = count(1).__next__
         self._schedule = random.Random(f"{seed}/schedule")
         self._draw = random.Random(f"{seed}/network").random
         links = Links if faults.topology == FULL else Graph
@@ -115,19 +118,26 @@ class Simulation:
         """Go on for some steps. False when nothing is left to do until then."""
         heap, judge = self._heap, self.judge
         while heap:
-            if heap[0][0] > until_us:
+            entry = heappop(heap)
+            if entry[0] > until_us:
+                heappush(heap, entry)
                 self.now_us = until_us
                 break
-            entry = heappop(heap)
-            self.now_us = entry[0]
-            self._happen(entry)
+            self.now_us, _, kind, node, event = entry
+            if kind == DELIVER and node.awake:  # nearly always: the rest is in `_happen`
+                self.deliveries += 1
+                self._step(node, event)
+                if node.local:
+                    self._drain(node)
+            else:
+                self._happen(entry)
             if self.steps >= steps_max or judge.violated is not None:
                 return True
         return False
 
-    def _happen(self, entry: tuple[Any, ...]) -> None:
+    def _happen(self, entry: tuple[int, int, int, Any, Any]) -> None:
         """One entry of the heap. A pause puts off all that is about its node."""
-        kind, node = entry[2], entry[3]
+        _, number, kind, node, what = entry
         if kind >= CALL:
             node()
         elif node.up and not node.awake:
@@ -135,18 +145,20 @@ class Simulation:
         elif kind == DELIVER:
             if node.up:
                 self.deliveries += 1
-                self.take(node, entry[4])
+                self.take(node, what)
             else:
                 self.lost += 1
         elif kind == RELEASE:
-            if node.incarnation == entry[4]:
+            incarnation, effects = what
+            if node.incarnation == incarnation:
                 node.durable(self.now_us)
                 node.unheard -= 1
-                self._emit(node, entry[5])
+                self._emit(node, effects)
                 self._drain(node)
-        elif node.timers.get((entry[4], entry[5])) == entry[1]:
-            del node.timers[entry[4], entry[5]]
-            self.take(node, address(node.boot, entry[4], Timeout(entry[5])))
+        elif node.timers.get(what) == number:
+            del node.timers[what]
+            role, timer = what
+            self.take(node, address(node.boot, role, Timeout(timer)))
 
     def resume(self, node: Node) -> None:
         """The node is awake again: it handles everything that came meanwhile, in order."""
@@ -178,10 +190,10 @@ class Simulation:
         """Let `event`, the arrival of a message, reach `node` after a time."""
         self._push(self.now_us + after_us, DELIVER, node, event)
 
-    def _push(self, at_us: int, *entry: Any) -> int:
-        self._sequence += 1
-        heappush(self._heap, (at_us, self._sequence, *entry))
-        return self._sequence
+    def _push(self, at_us: int, kind: int, node: Any, what: Any = None) -> int:
+        number = self._number()
+        heappush(self._heap, (at_us, number, kind, node, what))
+        return number
 
     # Steps.
 
@@ -213,7 +225,8 @@ class Simulation:
             self._record(node, event, (), f"{node.me} raised {error!r}")
             return
         if self._plain:
-            self._emit(node, effects)
+            if effects:
+                self._emit(node, effects)
         else:
             self._carefully(node, before, event, effects)
 
@@ -241,36 +254,36 @@ class Simulation:
             return
         leaving = tuple(e for e in effects if type(unwrapped(e)) in (Send, Output))
         node.unheard += 1
-        self._push(node.held_until, RELEASE, node, node.incarnation, leaving)
+        self._push(node.held_until, RELEASE, node, (node.incarnation, leaving))
         self._emit(node, tuple(e for e in effects if type(unwrapped(e)) not in (Send, Output)))
 
-    def _emit(self, node: Node, effects: tuple[Effect, ...]) -> None:
+    def _emit(self, node: Node, effects: tuple[Effect, ...], role: NodeId | None = None) -> None:
         """Let effects out. Sends come first here: a simulation spends its time on them."""
-        src = me = node.me
+        src = role or node.me
+        msg = None
         for effect in effects:
-            if type(effect) is By:
-                src, effect = effect.role, effect.effect
-            else:
-                src = me
-            if type(effect) is Send:
+            kind = type(effect)
+            if kind is Send:
                 target = self._hosts.get(effect.to)
                 if target is None:
                     continue
-                event: Event = Receive(src, effect.msg)
-                if not target.plain:
-                    event = For(effect.to, event)
+                if effect.msg is not msg:  # a broadcast is received as one value by all
+                    msg = effect.msg
+                    received = Receive(src, msg)
+                event = received if target.plain else For(effect.to, received)
                 if target is node:
                     node.local.append(event)
                 elif self.cut or not self.links.open:
                     self.links.send(node, target, event)
                 else:
                     delay_us = self._delay_min + int(self._draw() * self._delay_span)
-                    self._sequence += 1
-                    entry = (self.now_us + delay_us, self._sequence, DELIVER, target, event)
+                    entry = (self.now_us + delay_us, self._number(), DELIVER, target, event)
                     heappush(self._heap, entry)
-            elif type(effect) is Output:
+            elif kind is Output:
                 self.judge.fact(src, effect.fact)
-            elif type(effect) is not Persist:
+            elif kind is By:
+                self._emit(node, (effect.effect,), effect.role)
+            elif kind is not Persist and kind is not Ignore:
                 self._do(node, src, effect)
         if self.judge.due:
             self.judge.states()
@@ -284,7 +297,7 @@ class Simulation:
                 at = self.now_us + int(after_us / node.pace) + node.lag_us
                 if self._strobe_us:
                     at += -at % self._strobe_us
-                node.timers[role, timer] = self._push(at, FIRE, node, role, timer)
+                node.timers[role, timer] = self._push(at, FIRE, node, (role, timer))
             case CancelTimer(timer):
                 node.timers.pop((role, timer), None)
             case Choose(key, options):

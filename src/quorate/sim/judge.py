@@ -8,6 +8,18 @@ from quorate.kernel import Actor, Fact, Kind, NodeId, Observer, Property, View, 
 
 WHOLE = ""
 NO_DEADLOCK = "links never wait for each other"
+NOBODY: Mapping[NodeId, Actor | Observer] = {}
+Stated = tuple[NodeId, Fact]
+_Grouped = tuple[
+    Property,
+    Callable[[Fact], Hashable],
+    Callable[[View], bool],
+    dict[Hashable, tuple[Stated, ...]],
+]
+
+
+def _grouped(prop: Property) -> _Grouped:
+    return prop, prop.per or (lambda fact: WHOLE), prop.holds, {}
 
 
 class Judge:
@@ -19,10 +31,11 @@ class Judge:
             of[prop.kind].append(prop)
         self._actors = actors
         self._observers: dict[NodeId, Observer] = {one.me: one for one in world.observers}
-        self._facts: list[tuple[NodeId, Fact]] = []
-        self._known: set[tuple[NodeId, Fact]] = set()
-        self._stated: list[tuple[Property, dict[Hashable, list[tuple[NodeId, Fact]]]]]
-        self._stated = [(prop, {}) for prop in of[Kind.ALWAYS] if not prop.states]
+        self._facts: list[Stated] = []
+        self._said: dict[Fact, list[NodeId]] = {}  # by whom
+        by_facts = [prop for prop in of[Kind.ALWAYS] if not prop.states]
+        self._by_node = [_grouped(prop) for prop in by_facts if prop.nodes]
+        self._by_fact = [_grouped(prop) for prop in by_facts if not prop.nodes]
         self._always = [p for p in of[Kind.ALWAYS] if p.states]
         self._unreached = of[Kind.SOMETIMES]
         self._at_rest = of[Kind.AT_REST]
@@ -35,26 +48,32 @@ class Judge:
 
     def fact(self, node: NodeId, fact: Fact) -> None:
         """A node stated a fact. Saying it again changes nothing, except to observers."""
-        for name, observer in self._observers.items():
-            self._observers[name] = observer.see(node, fact)
+        if self._observers:
+            for name, observer in self._observers.items():
+                self._observers[name] = observer.see(node, fact)
             self.due = True
-        stated = (node, fact)
-        if stated in self._known:
+        nodes, stated = self._said.get(fact), (node, fact)
+        if nodes is None:
+            self._said[fact] = [node]
+            self._judge(self._by_fact, stated)
+        elif node in nodes:
             return
-        self._known.add(stated)
+        else:
+            nodes.append(node)
         self._facts.append(stated)
-        for prop, groups in self._stated:
-            about = prop.per(fact) if prop.per else WHOLE
-            if about is None:
-                continue
-            group = groups.get(about)
-            if group is None:
-                group = groups[about] = []
-            group.append(stated)
-            if not prop.holds(View({}, tuple(group))):
-                self._violate(prop.name)
+        if self._by_node:
+            self._judge(self._by_node, stated)
         if self._unreached and len(self._facts) >= self._look_at:
             self.look()
+
+    def _judge(self, properties: list[_Grouped], stated: Stated) -> None:
+        for prop, per, holds, groups in properties:
+            about = per(stated[1])
+            if about is not None:
+                group = groups.get(about)
+                groups[about] = group = (stated,) if group is None else (*group, stated)
+                if not holds(View(NOBODY, group)):
+                    self._violate(prop.name)
 
     def fail(self, node: NodeId, error: Exception) -> None:
         """A step of a node raised an error, which no step may."""
