@@ -112,7 +112,8 @@ class Actor(msgspec.Struct, gc=False):
 
     def step(self, event: Event) -> tuple[Self, tuple[Effect, ...]]:
         """The actor after `event`, and what it did. Pure: `self` stays as it was."""
-        return plan_of(type(self)).step(self, event)
+        done: tuple[Self, tuple[Effect, ...]] = plan_of(type(self)).step(self, event)
+        return done
 
     def stable(self) -> tuple[Any, ...]:
         """The values that every crash keeps."""
@@ -139,13 +140,12 @@ class Timed(Actor, gc=False):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What the kernel knows about an actor class: who handles what, what is durable, how to step.
-    """
+    """What the kernel knows about an actor class: who handles what, what is durable, its step."""
 
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]]
     stable: tuple[str, ...]
     lazy: tuple[str, ...]
-    step: Callable[[Any, Event], Any]
+    step: Any
 
 
 # A step is written out for each class, because executors spend their time here: a field that was

@@ -111,11 +111,14 @@ class Map(Generic[K, V]):
     def __contains__(self, key: object) -> bool:
         return key in self._entries
 
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._entries)
+
     def __len__(self) -> int:
         return len(self._entries)
 
     def keys(self) -> KeysView[K]:
-        """Keys in no particular order; sort them wherever the order can be seen."""
+        """Keys in no particular order, as from iterating: sort them wherever it can be seen."""
         return cast("KeysView[K]", self._entries.keys())
 
     def items(self) -> ItemsView[K, V]:

@@ -301,8 +301,7 @@ class Replica(Actor):
             return
         reported, self.reported = self.reported, Map()
         self.standing, self.leader, self.attempts = Standing.LEADER, self.me, 0
-        self.barrier = max((self.decided, *reported.keys()))
-        self.next_slot = self.decided + 1
+        self.barrier, self.next_slot = max((self.decided, *reported)), self.decided + 1
         ctx.output(Leading(self.promised))
         while self.next_slot <= self.barrier:
             vote = reported.get(self.next_slot)
@@ -329,8 +328,7 @@ class Replica(Actor):
         if m.slot > self.snapshot.slot:
             self.votes = self.votes.put(m.slot, Vote(m.ballot, m.value))
         ctx.send(src, Accepted(m.ballot, m.slot))
-        if self.decided < m.decided:
-            self.learn(ctx, m.ballot, m.decided)
+        self.learn(ctx, m.ballot, m.decided)
 
     def obey(self, ctx: Context, ballot: Ballot) -> None:
         """Follow the leader of a ballot that is not below the one promised."""
@@ -343,11 +341,10 @@ class Replica(Actor):
         if entry is None or m.ballot != self.promised:
             return ctx.ignore("not an open slot")
         entry = Open(entry.value, entry.client, entry.accepted | {src})
-        won = self.quorums.phase2.won
-        if slot != self.decided + 1 or not won(entry.accepted):
+        if slot != self.decided + 1 or not self.quorums.phase2.won(entry.accepted):
             self.open = self.open.put(slot, entry)
             return
-        while entry is not None and won(entry.accepted):
+        while entry is not None and self.quorums.phase2.won(entry.accepted):
             self.open = self.open.drop((slot,))
             self.decide(ctx, slot, Vote(self.promised, entry.value))
             if entry.client:
@@ -403,7 +400,7 @@ class Replica(Actor):
         if m.after < self.snapshot.slot:
             ctx.send(src, Install(self.snapshot.slot, self.snapshot.state))
         first = max(m.after, self.snapshot.slot) + 1
-        slots = range(first, min(self.decided, first + LEARN_MAX - 1) + 1)
+        slots = range(first, min(self.decided + 1, first + LEARN_MAX))
         values = tuple((slot, self.votes[slot].value) for slot in slots)
         ctx.send(src, Learn(self.promised, values, self.decided))
 
@@ -430,7 +427,7 @@ class Replica(Actor):
 
     def stand_on(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.votes = self.votes.drop([slot for slot in self.votes.keys() if slot <= snapshot.slot])
+        self.votes = self.votes.drop([slot for slot in self.votes if slot <= snapshot.slot])
 
     # Reads: a quorum that still follows after the read came proves that no newer leader decided.
 

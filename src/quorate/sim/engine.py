@@ -7,7 +7,7 @@ were. Order is total (time, then sequence), so the same seed gives the same run 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -257,7 +257,7 @@ class Simulation:
         self._push(node.held_until, RELEASE, node, (node.incarnation, leaving))
         self._emit(node, tuple(e for e in effects if type(unwrapped(e)) not in (Send, Output)))
 
-    def _emit(self, node: Node, effects: tuple[Effect, ...], role: NodeId | None = None) -> None:
+    def _emit(self, node: Node, effects: Iterable[Any], role: NodeId | None = None) -> None:
         """Let effects out. Sends come first here: a simulation spends its time on them."""
         src = role or node.me
         msg = None
