@@ -159,10 +159,10 @@ def step(self, event):
     if type(event) is At:
         ctx._at_ms, event = event.at_ms, event.event
     if type(event) is Receive:
-        handlers.get(type(event.msg), unhandled)(new, ctx, event.src, event.msg)
+        handlers.get(type(event.msg), _unhandled)(new, ctx, event.src, event.msg)
     else:
-        happen(new, ctx, event)
-    effects, ctx._effects = ctx._effects, SEALED
+        _happen(new, ctx, event)
+    effects, ctx._effects = ctx._effects, _SEALED
     changes = []
     {stable}
     forced = bool(changes)
@@ -171,7 +171,7 @@ def step(self, event):
         return new, (Persist(tuple(changes), forced), *effects)
     return new, tuple(effects)
 """
-_FIELD = "if new.{0} is not self.{0}: compare(changes, '{0}', self.{0}, new.{0})"
+_FIELD = "if new.{0} is not self.{0}: _compare(changes, '{0}', self.{0}, new.{0})"
 
 
 def _write_step(cls: type[Actor], handlers: Any, stable: list[str], lazy: list[str]) -> Any:
@@ -179,7 +179,7 @@ def _write_step(cls: type[Actor], handlers: Any, stable: list[str], lazy: list[s
         kind: "\n    ".join(map(_FIELD.format, fields))
         for kind, fields in (("stable", stable), ("lazy", lazy))
     }
-    names = {"cls": cls, "handlers": handlers, **_NAMES}
+    names = {**globals(), "cls": cls, "handlers": handlers}
     exec(compile(_STEP.format(**lines), f"<step of {cls.__qualname__}>", "exec"), names)
     return names["step"]
 
@@ -256,16 +256,3 @@ def _check_message(kind: type[Message]) -> None:
     hints = typing.get_type_hints(kind, include_extras=True)
     for field in kind.__struct_fields__:
         refuse_mutable(kind, field, hints[field], (Message,))
-
-
-_NAMES = {
-    "plan_of": plan_of,
-    "Context": Context,
-    "At": At,
-    "Receive": Receive,
-    "Persist": Persist,
-    "SEALED": _SEALED,
-    "unhandled": _unhandled,
-    "happen": _happen,
-    "compare": _compare,
-}
