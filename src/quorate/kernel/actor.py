@@ -179,7 +179,8 @@ def _write_step(cls: type[Actor], handlers: Any, stable: list[str], lazy: list[s
         kind: "\n    ".join(map(_FIELD.format, fields))
         for kind, fields in (("stable", stable), ("lazy", lazy))
     }
-    names = {**globals(), "cls": cls, "handlers": handlers}
+    kinds = {"At": At, "Receive": Receive, "Persist": Persist}
+    names = {**globals(), **kinds, "cls": cls, "handlers": handlers}
     exec(compile(_STEP.format(**lines), f"<step of {cls.__qualname__}>", "exec"), names)
     return names["step"]
 
