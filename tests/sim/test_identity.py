@@ -15,6 +15,7 @@ from quorate.kernel import (
     NodeId,
     Receive,
     Send,
+    Start,
     Timed,
     core,
 )
