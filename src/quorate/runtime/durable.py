@@ -120,7 +120,7 @@ class Image:
         try:
             for step in _BODY.decode(body):
                 self._apply_step(step)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StorageError(f"not a record of this protocol: {error}") from error
 
     def _apply_step(self, step: Iterable[_Entry]) -> None:

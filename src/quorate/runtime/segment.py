@@ -34,6 +34,9 @@ MAGIC = b"QRTEWAL\n"
 SECTOR_BYTES = 512
 BODY_BYTES_MAX = (1 << 32) - 1
 
+Data = mmap | bytes
+"""A segment: a file, or in memory as the simulator has it."""
+
 _PREFIX = struct.Struct(">8sI16s")  # magic, length of the header, digest of the header
 _FIELDS = struct.Struct(">II")  # length of the body, check
 _PLACE = struct.Struct(">QI")  # offset of the record, length of its body
@@ -61,7 +64,7 @@ def pack_header(header: Header) -> bytes:
     return _PREFIX.pack(MAGIC, len(text), _digest(b"", 0, text)) + text
 
 
-def read_header(data: mmap) -> tuple[Header, int]:
+def read_header(data: Data) -> tuple[Header, int]:
     """The header of a segment, and the offset of its first record.
 
     Raises StorageError when it is damaged, UsageError when a newer version wrote it.
@@ -91,7 +94,7 @@ def seal(salt: bytes, offset: int, record: bytearray) -> None:
     record.append(_MARK)
 
 
-def records(data: mmap, salt: bytes, start: int) -> Iterator[tuple[bytes, int]]:
+def records(data: Data, salt: bytes, start: int) -> Iterator[tuple[bytes, int]]:
     """Each record from `start` up to the first that is not whole: its body, and where it ends."""
     offset = start
     while (body := _whole(data, salt, offset)) is not None:
@@ -99,7 +102,7 @@ def records(data: mmap, salt: bytes, start: int) -> Iterator[tuple[bytes, int]]:
         yield body, offset
 
 
-def judge_tail(data: mmap, salt: bytes, offset: int) -> bool:
+def judge_tail(data: Data, salt: bytes, offset: int) -> bool:
     """Whether a torn record lies at `offset`, where no whole one does; False at a clean end.
 
     Raises StorageError when it is neither, but damage to what had been durable.
@@ -141,7 +144,7 @@ def _end(offset: int, length: int) -> int:
     return offset + BODY_AT + length + 1
 
 
-def _length(data: mmap, salt: bytes, offset: int) -> int | None:
+def _length(data: Data, salt: bytes, offset: int) -> int | None:
     """The length of the body of the record at `offset`, if its first fields can be believed."""
     if offset + _FIELDS.size > len(data):
         return None
@@ -149,7 +152,7 @@ def _length(data: mmap, salt: bytes, offset: int) -> int | None:
     return int(length) if check == _check(salt, offset, length) else None
 
 
-def _whole(data: mmap, salt: bytes, offset: int) -> bytes | None:
+def _whole(data: Data, salt: bytes, offset: int) -> bytes | None:
     length = _length(data, salt, offset)
     if length is None:
         return None
@@ -159,7 +162,7 @@ def _whole(data: mmap, salt: bytes, offset: int) -> bytes | None:
     return body if len(body) == length and digest == _digest(salt, offset, body) else None
 
 
-def _any(data: mmap, salt: bytes, after: int) -> bool:
+def _any(data: Data, salt: bytes, after: int) -> bool:
     """Whether a whole record starts anywhere beyond `after`."""
     offset = after + 1
     while (found := _NOT_ZERO.search(data, offset)) is not None:
@@ -170,11 +173,11 @@ def _any(data: mmap, salt: bytes, after: int) -> bool:
     return False
 
 
-def _zero(data: mmap, start: int, end: int) -> bool:
+def _zero(data: Data, start: int, end: int) -> bool:
     return _NOT_ZERO.search(data, start, end) is None
 
 
-def _zero_sector(data: mmap, start: int, end: int) -> bool:
+def _zero_sector(data: Data, start: int, end: int) -> bool:
     """Whether the part of some sector that the bytes from `start` to `end` touch, up to the
     sector's end, reads as zeros."""
     first = start - start % SECTOR_BYTES

@@ -32,6 +32,7 @@ from quorate.kernel import (
     Send,
     SetTimer,
     Start,
+    StorageError,
     Timeout,
     UsageError,
     World,
@@ -46,6 +47,8 @@ from quorate.kernel import (
 )
 from quorate.kernel.events import At, For
 from quorate.kernel.process import LOCAL_DELIVERIES_MAX
+from quorate.sim.atlas import Atlas
+from quorate.sim.disk import Disk
 from quorate.sim.faults import Faults
 from quorate.sim.forwarding import Graph
 from quorate.sim.judge import Judge
@@ -85,8 +88,11 @@ class Simulation:
         links = Links if faults.topology == FULL else Graph
         self.links = links(self, self._draw)
         self._set_network(faults)
-        self._crashes = faults.crash_rate > 0
+        self._crashes = faults.crashes or faults.damages
         self._plain = not (tracing or faults.disk_us or self._crashes)
+        self.atlas = Atlas(world, faults)
+        for node in self.nodes if faults.damages else ():
+            node.disk = Disk(node.boot, faults, self.disk)
         self.nemesis = Nemesis(self, random.Random(f"{seed}/faults"))
 
     def _set_network(self, faults: Faults) -> None:
@@ -242,10 +248,16 @@ class Simulation:
         unforced = node.unforced
         if node.lazy and self._crashes:
             node.unforced = unforced_after(unforced, before, node.actor, effects)
+        if node.disk is not None:
+            node.disk.note(effects)
         if node.doomed and self._strike(node, event, effects):
             return
         if self.records is not None:
             self._record(node, event, effects, describe(before, event, node.actor, effects))
+        if (node.full or node.failing) and forces(effects):
+            node.unheard += 1
+            node.undurable.append((self.now_us + 1, before, unforced))
+            return self.crash(node, undone_min=int(node.full))
         if self.faults.disk_us and forces(effects):
             node.held_until = max(node.held_until, self.now_us) + self.faults.disk_us
             node.undurable.append((node.held_until, before, unforced))
@@ -343,15 +355,17 @@ class Simulation:
         if node.awake and node.incarnation == incarnation:
             self.crash(node)
 
-    def crash(self, node: Node, during: Event | None = None, sent: int = 0) -> None:
+    def crash(
+        self, node: Node, during: Event | None = None, sent: int = 0, undone_min: int = 0
+    ) -> None:
         """Lose volatile state, and perhaps the writes that no one has been told of."""
         node.durable(self.now_us)
-        undone = self.disk.randint(0, len(node.undurable))
+        undone = self.disk.randint(undone_min, len(node.undurable))
         images = node.images(undone)
         pick = self.disk.randrange(images)
         event = Crash(during, sent, images - 1 - pick, undone, node.unheard)
-        node.actor = node.crash_image(undone, pick)
-        node.up = node.awake = False
+        node.actor = self._recovered(node, undone, pick)
+        node.up = node.awake = node.failing = False
         node.incarnation += 1
         node.unforced = ()
         self.lost += 1  # whatever it was about to send, or still had to hear
@@ -359,6 +373,20 @@ class Simulation:
         self.links.crashed(node)
         self._record(node, event, (), describe(None, event, node.actor, ()))
         self.nemesis.crashed(node)
+
+    def _recovered(self, node: Node, undone: int, pick: int) -> Actor:
+        """What a restart will find; when that cannot be trusted, there will be none."""
+        image = node.crash_image(undone, pick)
+        if node.disk is None:
+            return image
+        try:
+            found = node.disk.recover(undone, pick, self.atlas.may_lose(node))
+        except StorageError:
+            self.atlas.lose(node)
+            return image
+        if self.faults.checksums and found != image:
+            self.judge.fail(node.me, ProtocolBug("its log reads otherwise than it was written"))
+        return found
 
     def restart(self, node: Node) -> None:
         """A node that is down comes back with what its disk holds."""

@@ -12,8 +12,8 @@ from quorate.kernel import UsageError
 from quorate.sim.partitions import Shape
 from quorate.sim.topology import FULL, GRAPHS, is_topology
 
-CHANCES = ("loss", "duplicate", "slow", "mid_step")
-RANGES = ("delay_us", "lag_us", "down_ms", "pause_ms", "partition_ms")
+CHANCES = ("loss", "duplicate", "slow", "mid_step", "torn", "bit_rot", "misdirected")
+RANGES = ("delay_us", "lag_us", "full_ms", "down_ms", "pause_ms", "partition_ms")
 
 
 class Timing(enum.Enum):
@@ -58,9 +58,18 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     slow_nodes: int = 0  # how many nodes handle everything late
     lag_us: tuple[int, int] = (20_000, 200_000)  # how late
     disk_us: int = 0  # time that a forced write takes
+    disk_full_rate: float = 0.0
+    full_ms: tuple[int, int] = (100, 3_000)  # until then every force fails, and so stops the node
+    disk_error_rate: float = 0.0  # of forces that fail; the node stops, and may be restarted
+    torn: float = 0.0  # probability that a write cut short by a crash leaves a part of its record
+    bit_rot: float = 0.0  # probability that a crash finds one bit of the log changed
+    misdirected: float = 0.0  # probability that it finds a record at the place of another
+    checksums: bool = True  # False: the log is read as it stands, and damage goes unnoticed
     crash_rate: float = 0.0
     mid_step: float = 0.3  # probability that a crash strikes within the node's next step
     down_ms: tuple[int, int] = (50, 2_000)
+    stop_rate: float = 0.0  # crashes without return
+    survivable: bool = True  # what lasts for good strikes only as long as a quorum is left
     pause_rate: float = 0.0
     pause_ms: tuple[int, int] = (50, 1_500)
     partition_rate: float = 0.0
@@ -146,7 +155,25 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
         if (drawn | fixed)["topology"] != FULL:
             drawn["link_buffer"] = draw.choice((0, 0, 4, 16))
             drawn["link_full"] = WhenFull.DROP  # to block can be for ever
+        drawn |= {
+            "disk_full_rate": maybe(0.5),
+            "disk_error_rate": maybe(1.0),
+            "torn": draw.random(),
+            "stop_rate": maybe(0.3),
+            "bit_rot": maybe(0.1),
+            "misdirected": maybe(0.1),
+        }
         return cls(**(drawn | fixed))
+
+    @property
+    def crashes(self) -> bool:
+        """Whether nodes may crash in any way."""
+        return any((self.crash_rate, self.stop_rate, self.disk_full_rate, self.disk_error_rate))
+
+    @property
+    def damages(self) -> bool:
+        """Whether what is on disk may be other than what was written."""
+        return any((self.torn, self.bit_rot, self.misdirected))
 
     def healed(self) -> Faults:
         """What is left once faults cease: delays and buffers that suffice, a strobe, the graph."""

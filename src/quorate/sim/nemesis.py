@@ -44,6 +44,9 @@ class Nemesis:
     def start(self) -> None:
         """Put the first fault of each kind on the calendar."""
         self._again(self._faults.crash_rate, self._crash)
+        self._again(self._faults.stop_rate, self._stop)
+        self._again(self._faults.disk_full_rate, self._full)
+        self._again(self._faults.disk_error_rate, self._error)
         self._again(self._faults.pause_rate, self._pause)
         self._again(self._faults.partition_rate, self._partition)
 
@@ -52,14 +55,21 @@ class Nemesis:
         simulation, self._healed = self._simulation, True
         simulation.cut = frozenset()
         for node in simulation.nodes:
-            node.doomed, node.lag_us = False, 0
+            node.doomed = node.full = node.failing = False
+            node.lag_us = 0
+            if node.gone:
+                if node.up:
+                    simulation.crash(node)
+                continue
             if node.up and not node.awake and not node.blocked:
                 simulation.resume(node)
             elif not node.up and not node.dying:
                 simulation.restart(node)
 
     def crashed(self, node: Node) -> None:
-        """A node went down: it comes back after a while."""
+        """A node went down: it comes back after a while, if at all."""
+        if node.gone:
+            return
         down_us = 0 if self._healed else self._draw.randint(*self._faults.down_ms) * 1000
         self._simulation.after(down_us, lambda: self._simulation.restart(node), not self._healed)
 
@@ -78,12 +88,33 @@ class Nemesis:
 
     def _crash(self) -> None:
         node = self._victim()
-        if node is None:
-            return
+        if node is not None:
+            self._strike(node)
+
+    def _strike(self, node: Node) -> None:
         if self._draw.random() < self._faults.mid_step:
             node.doomed = True
         else:
             self._simulation.crash(node)
+
+    def _stop(self) -> None:
+        fit = [n for n in self._simulation.nodes if n.awake and self._simulation.atlas.may_lose(n)]
+        if fit:
+            node = self._draw.choice(fit)
+            self._simulation.atlas.lose(node)
+            self._strike(node)
+
+    def _full(self) -> None:
+        node = self._victim()
+        if node is not None:
+            node.full = True
+            full_us = self._draw.randint(*self._faults.full_ms) * 1000
+            self._simulation.after(full_us, lambda: setattr(node, "full", False), fault=True)
+
+    def _error(self) -> None:
+        node = self._victim()
+        if node is not None:
+            node.failing = True
 
     def _pause(self) -> None:
         node = self._victim()

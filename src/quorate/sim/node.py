@@ -6,15 +6,16 @@ from collections import deque
 from typing import Any
 
 from quorate.kernel import Actor, Event, NodeId, Timed, plan_of, roles_of
+from quorate.sim.disk import Disk
 
 
 class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "blocked", "boot", "doomed", "dying", "held_until", "incarnation",
-        "index", "lag_us", "lazy", "local", "may_fail", "me", "missed", "pace", "plain", "skew_us",
-        "timed", "timers", "undurable", "unforced", "unheard", "up",
+        "actor", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full", "gone",
+        "held_until", "incarnation", "index", "lag_us", "lazy", "local", "may_fail", "me", "missed",
+        "pace", "plain", "skew_us", "timed", "timers", "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -29,6 +30,10 @@ class Node:
         self.pace, self.skew_us = 1.0, 0
         self.lag_us = 0  # how late it handles whatever reaches it
         self.up = self.awake = True
+        self.gone = False  # once it is down, it never returns
+        self.disk: Disk | None = None  # only where its bytes matter
+        self.full = False  # its disk takes no more
+        self.failing = False  # its next forced write fails
         self.incarnation = 0
         self.unforced: tuple[Any, ...] = ()
         self.forget()

@@ -56,7 +56,8 @@ def simulate(
         broken = judge.violated
         if broken is None:
             simulation.heal()
-            broken = _settle(simulation, faults, steps_max)
+            if simulation.atlas.recoverable:
+                broken = _settle(simulation, faults, steps_max)
         if broken is None and simulation.at_rest():
             judge.rest()
             broken = judge.violated
