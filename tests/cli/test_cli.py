@@ -13,11 +13,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
+import quorate.cli.bench as bench_module
 import quorate.cli.check as check_module
 import quorate.cli.protocols as protocols_module
 from quorate.cli import BAD_ARGUMENTS, CRASH, INTERRUPTED, run, terminal
 from quorate.kernel import UsageError
 from quorate.protocols import names
+from quorate.sim.quiet import Row
+from quorate.traces.export import FORMATS
 
 Quorate = Callable[..., tuple[int, str, str]]
 
@@ -140,10 +143,62 @@ def test_a_protocol_is_shown_in_eighty_columns(quorate: Quorate, name: str) -> N
 
 def test_the_diagram_draws_every_delivery_up_to_the_last_decision(quorate: Quorate) -> None:
     out = quorate("show", "paxos")[1].partition("A run without failures\n")[2]
-    lines = out.splitlines()
-    assert lines[0].split() == ["p1", "a1", "a2", "a3", "l1"]
+    lines = out.partition("\n\n")[0].splitlines()
+    assert lines[0].split() == ["step", "ms", "p1", "a1", "a2", "a3", "l1"]
     assert [sum(f" {name} " in line for line in lines) for name in ("Prepare", "Accept")] == [3, 3]
     assert lines[-1].endswith("● Decided(v1)")
+
+
+def test_a_shown_run_says_what_it_cost(quorate: Quorate) -> None:
+    said = " ".join(quorate("show", "two_phase_commit")[1].split())
+    assert "costs 8 messages, 4 message delays, 4 forced writes, 3 write delays, as the" in said
+    cost = msgspec.json.decode(quorate("show", "two_phase_commit", "--json")[1])["cost"]
+    assert cost["messages"] == "3·participants - 1"
+
+
+def test_costs_are_measured_beside_their_formulas(
+    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = quorate("bench", "cost")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "acceptors=7 learners=5" in out
+    rows = msgspec.json.decode(quorate("bench", "cost", "paxos", "--json")[1])
+    assert {tuple(row) for row in rows} == {
+        ("protocol", "settings", "quantity", "measured", "formula")
+    }
+    wrong = [msgspec.structs.replace(Row("p", {"n": 3}, "messages", 6, 6), formula=9)]
+    monkeypatch.setattr(bench_module, "cost_rows", lambda _: wrong)
+    monkeypatch.setattr(bench_module, "all_protocols", lambda: (Named("p"),))
+    code, out, _ = quorate("bench", "cost")
+    assert code == 1
+    assert "6, not 9" in out
+
+
+class Named(msgspec.Struct):
+    name: str
+
+
+def test_a_name_that_asks_for_no_format_is_bad_arguments(quorate: Quorate) -> None:
+    code, out, err = quorate("simulate", "paxos", "--seed", 1, "--trace", "t.pdf")
+    assert (code, out) == (BAD_ARGUMENTS, "")
+    assert ".shiviz" in err
+
+
+@pytest.mark.parametrize("end", FORMATS)
+def test_a_trace_is_written_in_each_format_by_whoever_has_one(
+    quorate: Quorate, tmp_path: Path, end: str
+) -> None:
+    broken = ("check", "paxos", "--mutant", "quorum_too_small", "--trace")
+    own, made, again = tmp_path / "t.json", tmp_path / f"a{end}", tmp_path / f"b{end}"
+    code, out, _ = quorate(*broken, made)
+    assert code == 1
+    assert "quorate replay" not in out, "only Quorate's own format can be replayed"
+    quorate(*broken, own)
+    quorate("replay", own, "--trace", again)
+    assert made.read_text() == again.read_text()
+    quorate("simulate", "paxos", "--seed", 1, "--trace", made)
+    assert made.read_text() != again.read_text()
 
 
 def test_the_source_of_a_protocol_is_printed_as_it_is(quorate: Quorate) -> None:

@@ -21,9 +21,10 @@ ALLOWED = {
     "mutants": AGREEMENT,
     "adversary": CORE,
     "check": {"kernel", "properties"},
+    "traces": {"kernel", "properties"},
     # Campaigns name their world, since a world cannot travel to another process; a simulated disk
     # holds a log as the runtime writes and reads it.
-    "sim": {"kernel", "protocols", "adversary", "runtime"},
+    "sim": {*AGREEMENT, "adversary", "runtime", "traces"},
     "lecture": {*AGREEMENT, "check", "sim"},
     "runtime": CORE,
     "service": {*AGREEMENT, "runtime"},

@@ -19,8 +19,8 @@ FUNCTION_LINES_MAX = 50
 KERNEL_LINES_MAX = 700
 
 LONG_FILES = {
-    "protocols/multi_paxos.py": 533,
-    "protocols/paxos.py": 273,
+    "protocols/multi_paxos.py": 548,
+    "protocols/paxos.py": 285,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 

@@ -6,7 +6,6 @@ from quorate.kernel import (
     Ballot,
     Change,
     Flexible,
-    Header,
     Ignore,
     Majority,
     NodeId,
@@ -18,10 +17,8 @@ from quorate.kernel import (
     Start,
     Threshold,
     Timeout,
-    core,
 )
 from quorate.properties.consensus import Decided, Proposed
-from quorate.protocols import build_world
 from quorate.protocols.paxos import (
     RETRY_MS,
     Accept,
@@ -36,7 +33,6 @@ from quorate.protocols.paxos import (
     Success,
     Vote,
 )
-from quorate.sim import Faults, simulate
 
 ACCEPTORS = ("a1", "a2", "a3")
 QUORUMS = Flexible(Majority(ACCEPTORS), Majority(ACCEPTORS))
@@ -273,17 +269,3 @@ def test_phases_may_have_different_quorums() -> None:
     before, _ = before.step(Receive("a3", Promise(B1, None)))
     assert before.phase is Phase.ACCEPTING
     assert before.step(Receive("a1", Accepted(B1)))[0].phase is Phase.DONE
-
-
-def test_a_quiet_run_costs_what_the_protocol_says() -> None:
-    acceptors, learners, delay_us = 5, 2, 1_000
-    world = build_world("paxos", settings={"proposers": 1, "acceptors": 5, "learners": 2})
-    faults = Faults(unsafe_ms=0, delay_us=(delay_us, delay_us))
-    run = simulate(world, seed=0, faults=faults, header=Header(protocol="paxos", executor="sim"))
-    assert run.trace is not None
-    first = [r for r in run.trace.records if r.at_us < RETRY_MS[0] * 1_000]
-    received = [r for r in first if isinstance(core(r.event), Receive)]
-    forced = [r for r in first if " | log " in r.line]
-    assert len(received) == 4 * acceptors + learners
-    assert len(forced) == 2 * acceptors + 1
-    assert received[-1].at_us == 5 * delay_us

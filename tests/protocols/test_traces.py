@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from quorate.cli.protocols import quiet_run
 from quorate.protocols import find, names
+from quorate.sim.quiet import quiet_run
 
 
 @pytest.mark.parametrize("name", names())

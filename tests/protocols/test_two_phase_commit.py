@@ -10,7 +10,6 @@ from quorate.kernel import (
     CancelTimer,
     Change,
     Effect,
-    Header,
     Ignore,
     Output,
     Persist,
@@ -19,7 +18,6 @@ from quorate.kernel import (
     SetTimer,
     Start,
     Timeout,
-    core,
 )
 from quorate.properties import commit
 from quorate.properties.commit import Began, Decided, Outcome
@@ -37,7 +35,6 @@ from quorate.protocols.two_phase_commit import (
     Prepare,
     Prepared,
 )
-from quorate.sim import Faults, simulate
 
 BOTH = frozenset({"rm1", "rm2"})
 TM = Coordinator("tm", BOTH, frozenset({"rm2"}))
@@ -210,17 +207,3 @@ def test_a_coordinator_that_stops_blocks_who_is_prepared() -> None:
 def test_nobody_is_blocked_while_the_coordinator_runs() -> None:
     result = check(build_world("two_phase_commit", "blocking"), crashes=0)
     assert (result.exit_code, result.cut) == (0, None)
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 8])
-def test_a_quiet_run_costs_what_the_protocol_says(n: int) -> None:
-    world, delay_us = build_world("two_phase_commit", settings={"participants": n}), 1_000
-    faults = Faults(unsafe_ms=0, delay_us=(delay_us, delay_us))
-    header = Header(protocol="two_phase_commit", executor="sim")
-    trace = simulate(world, seed=0, faults=faults, header=header).trace
-    assert trace is not None
-    received = [r for r in trace.records if isinstance(core(r.event), Receive)]
-    forced = [r for r in trace.records if " | log " in r.line]
-    assert len(received) == 3 * n - 1
-    assert len(forced) == n + 1
-    assert received[-1].at_us == 4 * delay_us

@@ -14,6 +14,7 @@ from quorate.cli import terminal
 from quorate.kernel import Header, Network, Trace, UsageError
 from quorate.mutants import find_mutants
 from quorate.protocols import build_world, find
+from quorate.traces.export import is_own
 
 MEMORY_MAX_MB = 4_096
 app = typer.Typer()
@@ -112,11 +113,13 @@ def _report(header: Header, result: Result) -> None:
 
 def _violation(verdict: Verdict, trace: Trace, path: Path | None) -> None:
     print(f"\n{verdict.name} is violated, in {len(trace.records)} steps at the least:\n")
+    terminal.draw(trace)
+    print()
     terminal.narrate(terminal.lines_of(trace), None, "")
-    if path:
+    if path is None:
+        print("\nTo keep it and run it again: --trace T.json, then quorate replay T.json")
+    elif is_own(path):
         print(f"\nRun it again: quorate replay {path}")
-    else:
-        print("\nTo keep it and run it again: --trace FILE, then quorate replay FILE")
 
 
 def _check_mutants(protocol: str, how: Mapping[str, Any], json: bool) -> int:

@@ -9,18 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from quorate.cli import terminal
-from quorate.cli.diagram import last_fact, sequence
-from quorate.kernel import Header, Trace, UsageError, World
+from quorate.kernel import UsageError
 from quorate.mutants import find_mutants
+from quorate.properties.cost import QUANTITIES, formulas
 from quorate.protocols import (
     SECTIONS,
     Protocol,
     all_protocols,
-    build_world,
     find,
     settings_of,
 )
-from quorate.sim import Faults, simulate
+from quorate.sim.quiet import expected, quiet_diagram
+from quorate.traces.meter import measure
+from quorate.traces.spacetime import SpaceTime
+from quorate.traces.text import text_diagram
 
 LISTED = ("Roles", "Messages", "Stable")
 app = typer.Typer()
@@ -67,7 +69,10 @@ def show(
             terminal.entry(mutant.name, mutant.breaks, max(len(m.name) for m in mutants))
     print()
     print("A run without failures")
-    print(failure_free(found, terminal.width()))
+    diagram = quiet_diagram(found)
+    print(text_diagram(diagram, terminal.width()))
+    print()
+    terminal.say(_costs(found, diagram))
 
 
 def _section(protocol: Protocol, section: str) -> None:
@@ -85,21 +90,13 @@ def _section(protocol: Protocol, section: str) -> None:
         terminal.entry(section, text, column)
 
 
-def failure_free(protocol: Protocol, width: int) -> str:
-    """The diagram of a run in which nothing fails."""
-    world, trace = quiet_run(protocol)
-    hosts = {name: world.processes[index].me for name, index in world.hosts().items()}
-    return sequence(trace, hosts, width)
-
-
-def quiet_run(protocol: Protocol) -> tuple[World, Trace]:
-    """A run in which nothing fails and messages take 1 ms, up to its last fact."""
-    world = build_world(protocol.name, settings=protocol.quiet)
-    header = Header(protocol=protocol.name, settings=dict(protocol.quiet), executor="sim")
-    faults = Faults(unsafe_ms=0, delay_us=(1_000, 1_000))
-    run = simulate(world, seed=0, faults=faults, header=header)
-    assert run.trace is not None  # a run with a header is traced
-    return world, Trace(header, run.trace.records[: last_fact(run.trace)])
+def _costs(protocol: Protocol, diagram: SpaceTime) -> str:
+    """What the run cost, and whether the formula says so too."""
+    formula = expected(protocol, {})
+    measured = measure(diagram, formula.counted)
+    parts = [f"{getattr(measured, name)} {words}" for name, words in QUANTITIES.items()]
+    verdict = "as the formula says" if measured == formula else f"but the formula gives {formula}"
+    return f"It costs {', '.join(parts)}, {verdict}."
 
 
 def _data(protocol: Protocol) -> dict[str, Any]:
@@ -110,6 +107,7 @@ def _data(protocol: Protocol) -> dict[str, Any]:
         "title": protocol.title,
         "summary": protocol.summary,
         "sections": sections,
+        "cost": formulas(protocol.cost),
         "properties": [{"name": p.name, "kind": p.kind.value} for p in protocol.properties],
         "worlds": {name: settings_of(maker) for name, maker in protocol.worlds.items()},
         "mutants": [

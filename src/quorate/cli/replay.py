@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from quorate.adversary import arm
 from quorate.cli import terminal
 from quorate.kernel import messages_of
 from quorate.kernel.trace import read, read_header
-from quorate.protocols import build_world
 from quorate.sim import replay
 
 STEPS_SHOWN = 60
+LINES_DRAWN = 40
 app = typer.Typer()
 
 
@@ -24,17 +23,22 @@ def replay_command(
     everything: Annotated[
         bool, typer.Option("--all", help=f"Print every step, not the last {STEPS_SHOWN}.")
     ] = False,
+    written: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
-    """Run a recorded trace again, step by step, and compare every effect."""
+    """Run a recorded trace again, step by step, and compare every effect.
+
+    With --trace FILE it is also written in another format.
+    """
     header = read_header(trace)
-    world = build_world(header.protocol, header.world, header.settings, header.mutant)
-    world = arm(world, header.adversaries)
+    world = terminal.world_of(header)
     recorded = read(trace, messages_of(world.processes))
     outcome = replay(world, recorded)
     # What shows only at the end of a run (progress, a state at rest) is judged by whoever recorded
     # it; equal steps lead to an equal end.
     violated = outcome.violated or header.violated
+    if written is not None:
+        terminal.write_trace(recorded, written)
     if json:
         terminal.print_json(
             {
@@ -45,6 +49,9 @@ def replay_command(
             }
         )
     else:
+        if not outcome.difference:
+            terminal.draw(recorded, 0 if everything else LINES_DRAWN)
+            print()
         terminal.narrate(outcome.lines, None if everything else STEPS_SHOWN, "--all prints them")
         print()
         if outcome.difference:

@@ -17,6 +17,7 @@ from quorate.sim.faults import written
 
 SEEDS = 100
 STEPS_SHOWN = 20
+LINES_DRAWN = 40
 FAILURES_SHOWN = 5
 app = typer.Typer()
 
@@ -127,6 +128,9 @@ def _one(task: Task, seed: int, path: Path | None, json: bool) -> int:
     if json:
         terminal.print_json({**_data(run), "command": task.command(seed)})
     else:
+        if run.violated or path is not None:
+            terminal.draw(trace, LINES_DRAWN)
+            print()
         if run.violated:
             terminal.narrate(terminal.lines_of(trace), STEPS_SHOWN, "--trace FILE keeps them all")
             print()

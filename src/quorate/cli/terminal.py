@@ -20,7 +20,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from quorate.kernel import Trace, UsageError
+from quorate.adversary import arm
+from quorate.kernel import Header, Trace, UsageError, World
+from quorate.protocols import build_world
+from quorate.traces import export
+from quorate.traces.export import FORMATS, check_name
+from quorate.traces.spacetime import retell
+from quorate.traces.text import text_diagram
 
 PROGRESS_AFTER_S = 2.0
 WIDTH_MAX = 120
@@ -33,8 +39,21 @@ Settings = Annotated[
 MutantName = Annotated[
     str | None, typer.Option("--mutant", metavar="NAME", help="Run this broken variant instead.")
 ]
+
+
+def _trace_file(path: Path | None) -> Path | None:
+    return None if path is None else check_name(path)
+
+
 TraceFile = Annotated[
-    Path | None, typer.Option("--trace", metavar="FILE", help="Write the trace to this file.")
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        callback=_trace_file,
+        help="Write the trace to this file, in the format of its name: "
+        f"{', '.join(FORMATS)}; .json can be replayed.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -117,12 +136,21 @@ def print_json(data: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(data)).decode())
 
 
+def world_of(header: Header) -> World:
+    """The world that a trace tells of."""
+    world = build_world(header.protocol, header.world, header.settings, header.mutant)
+    return arm(world, header.adversaries)
+
+
+def draw(trace: Trace, lines_max: int = 0) -> None:
+    """The space-time diagram on stdout; with `lines_max`, its first and last lines."""
+    diagram = retell(trace, world_of(trace.header).processes)
+    print(text_diagram(diagram, width(), lines_max))
+
+
 def write_trace(trace: Trace, path: Path) -> None:
-    """Write a trace file. Raises UsageError when that is not possible."""
-    try:
-        trace.write(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    """Write a trace file, in the format that its name asks for."""
+    export.write_trace(trace, world_of(trace.header).processes, path)
 
 
 class Ticker:

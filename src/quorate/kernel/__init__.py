@@ -63,7 +63,15 @@ from quorate.kernel.quorum import (
     Verdict,
     Weighted,
 )
-from quorate.kernel.trace import Header, Record, Trace, brief, describe, digest
+from quorate.kernel.trace import (
+    Header,
+    Note,
+    Record,
+    Trace,
+    brief,
+    describe,
+    digest,
+)
 from quorate.kernel.values import (
     Ballot,
     Delta,
@@ -72,6 +80,7 @@ from quorate.kernel.values import (
     Map,
     Message,
     NodeId,
+    Request,
     Stable,
     decode_hook,
     encode_hook,

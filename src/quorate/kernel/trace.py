@@ -19,7 +19,7 @@ from quorate.kernel.effects import By, Choose, Effect, Ignore, Output, Persist, 
 from quorate.kernel.errors import UsageError
 from quorate.kernel.events import At, Choice, Crash, For, Happening, Receive, Start, Timeout, core
 from quorate.kernel.process import roles_of
-from quorate.kernel.values import NodeId, encode_hook
+from quorate.kernel.values import Map, NodeId, encode_hook
 
 FORMAT = 1
 _BINARY = msgspec.msgpack.Encoder(enc_hook=encode_hook, order="deterministic")
@@ -50,11 +50,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     line: str = ""
 
 
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """What befell the network or a node without being a step: for people only."""
+
+    at_us: int
+    note: str
+
+
 class Trace(msgspec.Struct, frozen=True):
     """A run."""
 
     header: Header
     records: tuple[Record, ...]
+    notes: tuple[Note, ...] = ()
 
     def hash(self) -> str:
         """A digest of everything that happened: equal for equal runs, in any process."""
@@ -65,7 +73,7 @@ class Trace(msgspec.Struct, frozen=True):
 
     def write(self, path: Path) -> None:
         """Write the trace to a file."""
-        lines = [_TEXT.encode(self.header), *(_TEXT.encode(record) for record in self.records)]
+        lines = map(_TEXT.encode, (self.header, *self.records, *self.notes))
         path.write_bytes(b"\n".join(lines) + b"\n")
 
 
@@ -92,17 +100,20 @@ def read(path: Path, messages: Iterable[type]) -> Trace:
     """The trace in a file whose messages are of the given classes."""
     header = read_header(path)
     kinds: Any = Union.__getitem__(tuple(messages))
-    records = []
+    records, notes = [], []
     for number, line in enumerate(path.read_bytes().splitlines()[1:], start=2):
         try:
             raw = msgspec.json.decode(line)
+            if "note" in raw:
+                notes.append(msgspec.convert(raw, Note))
+                continue
             event = _event(raw["event"], kinds)
             records.append(
                 Record(raw["at_us"], raw["node"], event, raw["digest"], raw.get("line", ""))
             )
         except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
             raise UsageError(f"{path}, line {number}: not a trace record ({error})") from error
-    return Trace(header, tuple(records))
+    return Trace(header, tuple(records), tuple(notes))
 
 
 def _event(raw: Any, messages: Any) -> Any:
@@ -145,43 +156,56 @@ def describe(
     before: Actor | None, event: Happening, after: Actor, effects: Iterable[Effect]
 ) -> str:
     """One line for a step: what happened | what changed | what was done."""
-    inner = core(event)
-    role = event.role if isinstance(event, For) else after.me
+    changed = () if before is None else changes(before, after)
+    done = (line for effect in effects if (line := told(effect)))
+    return " | ".join((headline(event, after.me), *changed, *done))
+
+
+def role_of(event: Happening, node: NodeId) -> NodeId:
+    """The role of `node` that an event is for."""
+    inner = event.event if isinstance(event, At) else event
+    return inner.role if isinstance(inner, For) else node
+
+
+def headline(event: Happening, node: NodeId) -> str:
+    """What happened to `node`, in one line."""
+    inner, role = core(event), role_of(event, node)
     match inner:
         case Receive(src, msg):
-            what = f"{role} ← {src} {brief(msg)}"
+            return f"{role} ← {src} {brief(msg)}"
         case Timeout(timer):
-            what = f"{role} time-out {timer}"
+            return f"{role} time-out {timer}"
         case Choice(key, value):
-            what = f"{role} chose {key}={brief(value)}"
+            return f"{role} chose {key}={brief(value)}"
         case Crash(None, _, forgets, undone):
             lost = f", {forgets + undone} writes lost" if forgets + undone else ""
-            what = f"{role} crash{lost}"
+            return f"{role} crash{lost}"
         case Crash(_, sent):
-            what = f"{role} crash in mid-step after {sent} sends"
+            return f"{role} crash in mid-step after {sent} sends"
         case _:
-            what = f"{role} {'restart' if inner.recovered else 'start'}"
-    parts = [what]
-    if before is not None:
-        parts.extend(_changes(before, after))
-    parts.extend(line for effect in effects if (line := _effect(effect)))
-    return " | ".join(parts)
+            return f"{role} {'restart' if inner.recovered else 'start'}"
 
 
-def _changes(before: Actor, after: Actor) -> Iterable[str]:
+def changes(before: Actor, after: Actor) -> Iterable[str]:
+    """The fields that differ, each with its old and new value; "log" marks what is forced."""
     for old, new in zip(roles_of(before), roles_of(after), strict=True):
         plan = plan_of(type(new))
         for field in new.__struct_fields__:
             was, now = getattr(old, field), getattr(new, field)
-            if was is not now and was != now:
-                force = "log " if field in plan.stable else ""
-                yield f"{force}{field} {brief(was)}→{brief(now)}"
+            name = f"log {field}" if field in plan.stable else field
+            if was is not now and type(now) is Map:
+                delta = now.delta_since(was)
+                yield from (f"{name}[{brief(key)}]={brief(item)}" for key, item in delta.updated)
+                yield from (f"{name}[{brief(key)}] gone" for key in delta.removed)
+            elif was is not now and was != now:
+                yield f"{name} {brief(was)}→{brief(now)}"
 
 
-def _effect(effect: Effect) -> str:
+def told(effect: Effect) -> str:
+    """What an effect does, in one line; "" for what `changes` tells already."""
     match effect:
         case By(role, inner):
-            line = _effect(inner)
+            line = told(inner)
             return f"{role}: {line}" if line else ""
         case Send(to, msg):
             return f"→ {to} {brief(msg)}"

@@ -36,6 +36,10 @@ class Fact(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     """What a node tells the outside world (decided, committed …); properties read facts."""
 
 
+class Request(Fact, frozen=True):
+    """What a client asks for; the next other fact that it states is the answer."""
+
+
 class Ballot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A number no two proposers share: rounds are compared first, then proposers."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from quorate.kernel import Fact, NodeId, View, always, at_rest, eventually, sometimes
+from quorate.kernel import Fact, NodeId, Request, View, always, at_rest, eventually, sometimes
 
 
 class Outcome(enum.Enum):
@@ -18,7 +18,7 @@ class Outcome(enum.Enum):
     ABORTED = "aborted"
 
 
-class Began(Fact, frozen=True):
+class Began(Request, frozen=True):
     """A transaction is to end in the same way for each of these participants."""
 
     participants: frozenset[NodeId]

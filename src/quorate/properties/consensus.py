@@ -5,10 +5,10 @@ Source: the lecture, "Properties for Correct Consensus"; Chandra and Toueg, JACM
 
 from __future__ import annotations
 
-from quorate.kernel import Fact, View, always, eventually, sometimes
+from quorate.kernel import Fact, Request, View, always, eventually, sometimes
 
 
-class Proposed(Fact, frozen=True):
+class Proposed(Request, frozen=True):
     """This node wants `value` to be decided."""
 
     value: str

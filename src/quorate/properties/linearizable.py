@@ -21,14 +21,14 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from quorate.kernel import Fact, NodeId, Observer, Property, UsageError, always
+from quorate.kernel import Fact, NodeId, Observer, Property, Request, UsageError, always
 from quorate.properties.objects import UNKNOWN, Model, Operation, Value
 
 STEPS_MAX = 2_000_000  # at some 200 bytes each
 CLOCK_EVERY = 1_024
 
 
-class Called(Fact, frozen=True):
+class Called(Request, frozen=True):
     """A client asks for an operation; see Operation."""
 
     name: str

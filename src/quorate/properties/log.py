@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from quorate.kernel import Fact, View, always, eventually, sometimes
+from quorate.kernel import Fact, Request, View, always, eventually, sometimes
 
 
-class Offered(Fact, frozen=True):
+class Offered(Request, frozen=True):
     """A client wants `value` in the log."""
 
     value: bytes
@@ -18,6 +18,13 @@ class Offered(Fact, frozen=True):
 
 class Decided(Fact, frozen=True):
     """This replica knows that `slot` holds `value`, for good; b"" fills a slot without meaning."""
+
+    slot: int
+    value: bytes
+
+
+class Appended(Fact, frozen=True):
+    """This client was told that `slot` holds the `value` that it offered."""
 
     slot: int
     value: bytes

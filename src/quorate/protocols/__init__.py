@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from quorate.kernel import Actor, Message, Property, UsageError, World, WorldMaker
+from quorate.properties.cost import Pricing
 
 SECTIONS = (
     "Problem",
@@ -35,7 +36,7 @@ class Protocol(msgspec.Struct, frozen=True):
 
     `sections` holds the text of each section of the docstring, without its indentation;
     `actors` are the roles that the section Roles names, in that order; `quiet` are settings of the
-    main world for a run without failures or rivals, which the section Cost speaks of.
+    main world for a run without failures or rivals, and `cost` is what such a run costs.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Protocol(msgspec.Struct, frozen=True):
     properties: tuple[Property, ...]
     worlds: Mapping[str, WorldMaker]
     quiet: Mapping[str, object]
+    cost: Pricing
     sections: Mapping[str, str]
 
     def entries(self, section: str) -> dict[str, str]:
@@ -84,6 +86,7 @@ def find(name: str) -> Protocol:
         properties=module.PROPERTIES,
         worlds=module.WORLDS,
         quiet=module.QUIET,
+        cost=module.cost,
         sections=sections,
     )
 

@@ -16,8 +16,8 @@ Stable
   Node.said     or it would say two things in one round, each to others
   Node.decided  or it would have to find out again
 Guarantees   agreement, validity, decision, termination
-Cost         when all prefer one value: 2n(n - 1) messages, 2 delays, 3n forced writes, and
-             n(n - 1) messages more to tell
+Cost         until all have decided, when all prefer one value: 2·nodes·(nodes - 1) messages,
+             2 message delays, 2·nodes forced writes, 2 write delays
 Deviations   nodes say again what others missed, and come back from crashes as they were; a node
              that has decided tells the others, instead of going on for ever
 """
@@ -35,6 +35,7 @@ from quorate.properties.consensus import (
     termination,
     validity,
 )
+from quorate.properties.cost import Cost
 
 COIN = ("0", "1")
 REPEAT_MS = (40, 80)
@@ -193,6 +194,17 @@ def world(nodes: int = 3, ones: int = 1, faults: int = 0, rounds: int = 0) -> Wo
 def small(nodes: int = 3, ones: int = 1, faults: int = 0, rounds: int = 1) -> World:
     """The same with few rounds, so that it can be explored to its end."""
     return world(nodes, ones, faults, rounds)
+
+
+def cost(nodes: int) -> Cost:
+    """until all have decided, when all prefer one value"""
+    return Cost(
+        messages=2 * nodes * (nodes - 1),
+        delays=2,
+        forced_writes=2 * nodes,
+        write_delays=2,
+        counted=(Report, Proposal),
+    )
 
 
 WORLDS = {"main": world, "small": small}

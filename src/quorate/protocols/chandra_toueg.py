@@ -19,7 +19,8 @@ Stable
   Node.stamp     or a later coordinator could take an older value for the most recent
   Node.decided   or it would have to find out again
 Guarantees   agreement, validity, decision, termination
-Cost         with n nodes: 4(n - 1) messages, 4 delays, 3n forced writes
+Cost         until all have decided: 4·(nodes - 1) messages, 4 message delays,
+             2·nodes + 1 forced writes, 4 write delays
 Deviations   a node that has adopted waits for the decision before it goes on to the next round;
              nodes skip rounds to join others; whoever knows the decision answers with it, in place
              of relaying it; nodes come back from crashes
@@ -36,6 +37,7 @@ from quorate.properties.consensus import (
     termination,
     validity,
 )
+from quorate.properties.cost import Cost
 
 SUSPECT_MS = (100, 200)
 PATIENCE_MAX = 20
@@ -195,6 +197,11 @@ def world(nodes: int = 3, rounds: int = 0, crashes: int = 0) -> World:
 def small(nodes: int = 3, rounds: int = 2, crashes: int = 0) -> World:
     """The same with few rounds, so that it can be explored to its end."""
     return world(nodes, rounds, crashes)
+
+
+def cost(nodes: int) -> Cost:
+    """until all have decided"""
+    return Cost(messages=4 * (nodes - 1), delays=4, forced_writes=2 * nodes + 1, write_delays=4)
 
 
 WORLDS = {"main": world, "small": small}

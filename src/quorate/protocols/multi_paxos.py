@@ -28,7 +28,8 @@ Stable
   Replica.snapshot  or the slots it stands for would be lost
   Replica.decided   written without forcing: losing it costs a catch-up, nothing else
 Guarantees   log_agreement, log_validity, log_growth, log_progress
-Cost         with a leader and n replicas: 2(n-1) messages, 2 delays, n forced writes per value
+Cost         for each value, once there is a leader: 2·(nodes - 1) messages, 2 message delays,
+             nodes forced writes, 1 write delay
 Deviations   acceptances go to the leader, which tells of decisions with its next message
 """
 
@@ -52,7 +53,9 @@ from quorate.kernel import (
     Stable,
     World,
 )
+from quorate.properties.cost import Cost
 from quorate.properties.log import (
+    Appended,
     Decided,
     Installed,
     Offered,
@@ -492,6 +495,7 @@ class Client(Actor):
     def on_chosen(self, ctx: Context, src: NodeId, m: Chosen) -> None:
         if m.value != self.value():
             return ctx.ignore("an earlier value")
+        ctx.output(Appended(m.slot, m.value))
         self.done += 1
         if self.truncate_every and self.done % self.truncate_every == 0:
             ctx.broadcast(self.replicas, Truncate(m.slot, b""))
@@ -527,6 +531,17 @@ def small(
 ) -> World:
     """A world that can be explored to its end."""
     return world(nodes, clients, values, truncate, rounds)
+
+
+def cost(nodes: int) -> Cost:
+    """for each value, once there is a leader"""
+    return Cost(
+        messages=2 * (nodes - 1),
+        delays=2,
+        forced_writes=nodes,
+        write_delays=1,
+        counted=(Accept, Accepted),
+    )
 
 
 WORLDS = {"main": world, "small": small}

@@ -19,7 +19,8 @@ Stable
   Acceptor.vote      or a later round would not learn that a value may be chosen
   Proposer.round     or a restarted proposer would use one ballot for two values
 Guarantees   agreement, validity, decision, termination
-Cost         with a acceptors and l learners: 4a + l messages, 5 delays, 2a + 1 forced writes
+Cost         until all learners know: 4·acceptors + learners messages, 5 message delays,
+             2·acceptors + 1 forced writes, 3 write delays
 Deviations   acceptances go to the proposer, which tells the learners, as in the lecture
 """
 
@@ -51,6 +52,7 @@ from quorate.properties.consensus import (
     termination,
     validity,
 )
+from quorate.properties.cost import Cost
 
 RETRY_MS = (150, 300)
 
@@ -266,6 +268,16 @@ def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int 
         properties=PROPERTIES,
         crashes=crashes,
         bounds=apart.bounds,
+    )
+
+
+def cost(acceptors: int, learners: int) -> Cost:
+    """until all learners know"""
+    return Cost(
+        messages=4 * acceptors + learners,
+        delays=5,
+        forced_writes=2 * acceptors + 1,
+        write_delays=3,
     )
 
 

@@ -18,7 +18,8 @@ Stable
   Coordinator.outcome   or a restarted coordinator would decide anew what others have done
   Participant.prepared  or a restarted participant would abort what it left to the coordinator
 Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         with n participants: 3n - 1 messages, 4 delays, n + 1 forced writes
+Cost         until all participants have ended: 3·participants - 1 messages, 4 message delays,
+             participants + 1 forced writes, 3 write delays
 Deviations   a participant that aborts says so when it is asked to prepare; one that forgets an
              outcome in a crash inquires again, so that the coordinator never forgets it
 """
@@ -38,6 +39,7 @@ from quorate.properties.commit import (
     termination,
     unanimity,
 )
+from quorate.properties.cost import Cost
 
 AT_ONCE = (0, 0)
 INQUIRE_MS = (150, 300)
@@ -223,6 +225,16 @@ def blocking(participants: int = 2) -> World:
         properties=(*PROPERTIES, nonblocking),
         crashes=1,
         crashable=frozenset({"tm"}),
+    )
+
+
+def cost(participants: int) -> Cost:
+    """until all participants have ended"""
+    return Cost(
+        messages=3 * participants - 1,
+        delays=4,
+        forced_writes=participants + 1,
+        write_delays=3,
     )
 
 

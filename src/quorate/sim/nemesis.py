@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from quorate.sim.partitions import Cut, Shape, draw_cut
+from quorate.kernel import Note
+from quorate.sim.partitions import Cut, Shape, draw_cut, told
 
 if TYPE_CHECKING:
     from quorate.sim.engine import Simulation
@@ -23,6 +24,7 @@ class Nemesis:
         self._faults = simulation.faults
         self._draw = draw
         self._healed = False
+        self.notes: list[Note] = []
         for node in simulation.nodes:
             self._set_clock(node)
         self._set_slow()
@@ -53,7 +55,7 @@ class Nemesis:
     def heal(self) -> None:
         """Faults cease: partitions end, and whoever is down or paused comes back."""
         simulation, self._healed = self._simulation, True
-        simulation.cut = frozenset()
+        self._set_cut(frozenset())
         for node in simulation.nodes:
             node.doomed = node.full = node.failing = False
             node.lag_us = 0
@@ -122,6 +124,7 @@ class Nemesis:
             return
         node.awake = False
         pause_us = self._draw.randint(*self._faults.pause_ms) * 1000
+        self._note(f"{node.me} pauses for {pause_us // 1000} ms, or until all is healed")
         self._simulation.after(pause_us, lambda: self._simulation.resume(node), fault=True)
 
     def _partition(self) -> None:
@@ -134,12 +137,21 @@ class Nemesis:
             self._cut(cut, long_us)
 
     def _cut(self, cut: Cut, long_us: int) -> None:
-        self._simulation.cut = cut
+        self._set_cut(cut)
         self._simulation.after(long_us, lambda: self._mend(cut), fault=True)
+
+    def _set_cut(self, cut: Cut) -> None:
+        """From now on these links carry nothing, and all others do."""
+        if cut != self._simulation.cut:
+            self._note(told([node.me for node in self._simulation.nodes], cut))
+        self._simulation.cut = cut
+
+    def _note(self, text: str) -> None:
+        self.notes.append(Note(self._simulation.now_us, text))
 
     def _mend(self, cut: Cut) -> None:
         if self._simulation.cut is cut:  # and not that of a later partition
-            self._simulation.cut = frozenset()
+            self._set_cut(frozenset())
 
     def _flap(self, cut: Cut, until_us: int) -> None:
         """Cut and mend, over and over; whatever partition comes meanwhile gives way."""

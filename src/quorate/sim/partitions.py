@@ -55,6 +55,27 @@ def split(*groups: list[int]) -> Cut:
     return both_ways((a, b) for one, other in combinations(groups, 2) for a in one for b in other)
 
 
+def told(names: list[str], cut: Cut) -> str:
+    """A partition in words: its sides, if it is one, or else the links that are cut."""
+    if not cut:
+        return "all links carry again"
+    sides: list[list[int]] = []
+    for node in range(len(names)):
+        side = next((s for s in sides if (s[0], node) not in cut and (node, s[0]) not in cut), None)
+        if side is None:
+            sides.append([node])
+        else:
+            side.append(node)
+    if cut == split(*sides):
+        return "partition: " + " | ".join(" ".join(names[n] for n in side) for side in sides)
+    links = []
+    for source, name in enumerate(names):
+        targets = [names[target] for target in range(len(names)) if (source, target) in cut]
+        if targets:
+            links.append(f"{name} → {' '.join(targets)}")
+    return "links cut: " + ", ".join(links)
+
+
 def both_ways(pairs: Iterable[tuple[int, int]]) -> Cut:
     """Links in both directions."""
     there = frozenset(pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -32,14 +31,13 @@ from quorate.kernel import (
     core,
     describe,
     digest,
-    forces,
     roles_of,
-    unforced_after,
     until_send,
     unwrapped,
 )
 from quorate.kernel.events import At, For
 from quorate.sim.judge import NO_DEADLOCK, Judge
+from quorate.traces.life import Life, unheard
 
 JUDGE_EVERY = 64
 
@@ -63,15 +61,13 @@ class _Different(Exception):
     """This could not have happened here."""
 
 
-class _Node:
+class _Node(Life):
     def __init__(self, boot: Actor) -> None:
-        self.boot = self.actor = boot
+        super().__init__(boot)
         self.started = False
         self.up = True
-        self.unforced: tuple[Any, ...] = ()
         self.armed: set[tuple[NodeId, str]] = set()
         self.offered: set[tuple[NodeId, str, int | str]] = set()
-        self.forced: list[tuple[Actor, tuple[Any, ...]]] = []  # as it was before each forcing step
 
     def check(self, role: NodeId, event: Any) -> None:
         """Raise unless this node may take `event` now; what the event uses up is gone."""
@@ -92,28 +88,10 @@ class _Node:
                 raise _Different("that choice was not offered")
             self.offered = {o for o in self.offered if o[:2] != (role, event.key)}
 
-    def step(self, event: Event) -> tuple[Effect, ...]:
-        """Take `event`."""
-        before = self.actor
-        self.actor, effects = before.step(event)
-        if forces(effects):
-            self.forced.append((before, self.unforced))
-        self.unforced = unforced_after(self.unforced, before, self.actor, effects)
-        return effects
-
     def crash(self, event: Crash) -> None:
-        """Lose what `event` says; raise if there was not so much to lose."""
-        if event.undone > len(self.forced):
-            raise _Different("it had not forced so many writes")
-        actor, unforced = self.actor, self.unforced
-        if event.undone:
-            actor, unforced = self.forced[-event.undone]
-        images = (*unforced, actor.lazy())
-        if event.forgets >= len(images):
-            raise _Different("it had not written so much unforced")
-        self.actor = actor.restart(self.boot, images[-1 - event.forgets])
-        self.up, self.unforced = False, ()
-        self.armed, self.offered, self.forced = set(), set(), []
+        super().crash(event)
+        self.up = False
+        self.armed, self.offered = set(), set()
 
 
 class _Run:
@@ -203,27 +181,13 @@ def _stays(effect: Effect) -> bool:
     return not isinstance(unwrapped(effect), Send | Output)
 
 
-def _unheard(records: tuple[Record, ...]) -> set[int]:
-    """Indices of the steps that a crash kept everyone from hearing of."""
-    silent: set[int] = set()
-    pending: Counter[NodeId] = Counter()
-    for index in range(len(records) - 1, -1, -1):
-        node, event = records[index].node, records[index].event
-        if isinstance(event, Crash):
-            pending[node] = event.unheard
-        elif pending[node]:
-            pending[node] -= 1
-            silent.add(index)
-    return silent
-
-
 def replay(world: World, trace: Trace) -> Replay:
     """Run `trace` again in `world`: stops at the first record that comes out otherwise.
 
     Messages stay deliverable once sent (loss, duplication and reordering need no record).
     """
     run = _Run(world)
-    silent = _unheard(trace.records)
+    silent = unheard(trace.records)
     lines: list[str] = []
     for index, record in enumerate(trace.records):
         try:

@@ -71,7 +71,7 @@ def simulate(
         named = msgspec.structs.replace(
             header, seed=seed, violated=broken, adversaries=(*header.adversaries, *hidden)
         )
-        trace = Trace(named, tuple(simulation.records))
+        trace = Trace(named, tuple(simulation.records), tuple(simulation.nemesis.notes))
     return Run(
         seed=seed,
         violated=None if bounded and judge.violated is None else broken,

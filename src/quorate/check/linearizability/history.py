@@ -7,7 +7,8 @@ One line of JSON for each call and each end of one, in the words of Jepsen:
 
 `type` is how it stands: `invoke` begins an operation, `ok` ends it with a result, `fail` says that
 it certainly did not happen, and `info` that nobody knows: it may take effect at any later time, or
-never. What never ends counts as `info`. A process has one open operation at a time.
+never. What never ends counts as `info`. A process has one open operation at a time; an `info` that
+ends none is about something else, such as a fault.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def operations_of(entries: Sequence[Entry]) -> tuple[Operation, ...]:
             open_at[entry.process] = at
             ends[at] = (None, UNKNOWN)
         elif begun is None:
+            if entry.type == "info":
+                continue  # of no client: a fault, say
             raise UsageError(
                 f"entry {at}: process {entry.process} ends an operation ({entry.type}) "
                 "that it did not begin"

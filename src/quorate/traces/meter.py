@@ -1,0 +1,68 @@
+"""The cost of a run, measured on its space-time diagram as the papers count it."""
+
+from __future__ import annotations
+
+from quorate.kernel import Message, forces
+from quorate.properties.cost import Cost
+from quorate.traces.clocks import precedes, vector_clocks
+from quorate.traces.spacetime import SpaceTime
+
+
+def measure(diagram: SpaceTime, counted: tuple[type[Message], ...] = ()) -> Cost:
+    """What a run cost; `counted` as in Cost.
+
+    Each step carries the longest chains of messages and of forced writes that lead to it, and so
+    does each message (Gray and Lamport's message delays and stable-write delays).
+    """
+    messages = {
+        number
+        for number, message in enumerate(diagram.messages)
+        if not (message.local or message.again)
+        and (not counted or isinstance(message.msg, counted))
+    }
+    writes = _writes(diagram, counted)
+    here = [(0, 0)] * diagram.inside
+    chains: list[tuple[int, int]] = []
+    longest = 0
+    for index, step in enumerate(diagram.steps):
+        hops, forced = here[step.node]
+        if step.received is not None:
+            sent = diagram.messages[step.received].sent
+            if sent is not None:
+                hop = step.received in messages
+                hops = max(hops, chains[sent][0] + hop)
+                forced = max(forced, chains[sent][1])
+                longest = max(longest, hops)
+        chain = here[step.node] = hops, forced + (index in writes)
+        chains.append(chain)
+    return Cost(
+        messages=len(messages),
+        delays=longest,
+        forced_writes=len(writes),
+        write_delays=max((forced for _, forced in chains), default=0),
+        counted=counted,
+    )
+
+
+def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> set[int]:
+    """The steps whose forced write counts: a message that counts waits for it at that node, and it
+    is no part of what came before the first message that counts (an election, say)."""
+    sends = [
+        any(
+            not counted or isinstance(diagram.messages[number].msg, counted) for number in step.sent
+        )
+        for step in diagram.steps
+    ]
+    if True not in sends:
+        return set()
+    clocks = vector_clocks(diagram)
+    first = sends.index(True)
+    waited_for = [False] * diagram.inside
+    writes: set[int] = set()
+    for index in range(len(sends) - 1, -1, -1):
+        step = diagram.steps[index]
+        waited_for[step.node] |= sends[index]
+        if waited_for[step.node] and forces(step.effects):
+            before = precedes(diagram, clocks, index, first)
+            writes |= set() if before else {index}
+    return writes
