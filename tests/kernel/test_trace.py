@@ -13,36 +13,26 @@ from quorate.kernel import (
     Actor,
     At,
     Ballot,
-    By,
-    CancelTimer,
-    Change,
     Choice,
-    Choose,
     Context,
     Crash,
-    Delta,
     Fact,
     For,
     Header,
-    Ignore,
     Kind,
     Lazy,
     Message,
     NodeId,
-    Output,
-    Persist,
-    Process,
+    Note,
     Receive,
     Record,
     Send,
-    SetTimer,
     Stable,
     Start,
     Timeout,
     Trace,
     UsageError,
     brief,
-    describe,
     digest,
 )
 from quorate.kernel.trace import read, read_header
@@ -93,7 +83,7 @@ EVENTS = (
 def sample() -> Trace:
     records = [Record(i, "n", event, f"{i:016x}", f"line {i}") for i, event in enumerate(EVENTS)]
     header = Header(protocol="paxos", executor="sim", seed=3, settings={"proposers": 2})
-    return Trace(header, tuple(records))
+    return Trace(header, tuple(records), (Note(1, "partition: n | x"),))
 
 
 def test_every_kind_of_event_reads_back_as_it_was_written(tmp_path: Path) -> None:
@@ -191,56 +181,6 @@ def test_a_damaged_record_is_refused_by_its_line(tmp_path: Path, line: str) -> N
     path.write_text("\n".join(lines))
     with pytest.raises(UsageError, match=r"trace\.json, line 4: not a trace record"):
         read(path, (Vote, Other))
-
-
-def test_a_step_is_described_by_what_happened_what_changed_and_what_was_done() -> None:
-    before = Voter("n")
-    event = Receive("p1", Vote(Ballot(1, "p1"), b"v"))
-    after, effects = before.step(event)
-    assert describe(before, event, after, effects) == (
-        "n ← p1 Vote(1p1, v, {}) | log ballot 0→1p1 | heard 0→1 | → p1 Other()"
-    )
-
-
-@pytest.mark.parametrize(
-    ("event", "line"),
-    [
-        (Start(), "n start"),
-        (Start(recovered=True), "n restart"),
-        (Timeout("t"), "n time-out t"),
-        (Choice("coin", 1), "n chose coin=1"),
-        (Crash(), "n crash"),
-        (Crash(forgets=1, undone=1), "n crash, 2 writes lost"),
-        (Crash(during=Timeout("t"), sent=1), "n crash in mid-step after 1 sends"),
-        (At(5, Timeout("t")), "n time-out t"),
-    ],
-)
-def test_every_kind_of_event_has_its_words(event: object, line: str) -> None:
-    assert describe(None, event, Voter("n"), ()) == line  # type: ignore[arg-type]
-
-
-def test_an_event_for_a_role_is_described_by_the_role() -> None:
-    process = Process("n", (Voter("r"),))
-    event = For("r", Timeout("t"))
-    assert describe(process, event, process, ()) == "r time-out t"
-
-
-def test_every_kind_of_effect_has_its_words() -> None:
-    effects = (
-        Persist((Change("ballot", Ballot(1, "p")),)),
-        Send("x", Other()),
-        SetTimer("t", (1, 2)),
-        CancelTimer("t"),
-        Choose("coin", (0, 1)),
-        Output(Seen("v")),
-        Ignore("late"),
-        By("r", Send("x", Other())),
-        By("r", Persist((Change("ballot", Delta()),))),
-    )
-    assert describe(None, Start(), Voter("n"), effects) == (
-        "n start | → x Other() | timer t 1–2 ms | cancel timer t | choose coin of (0 1)"
-        " | ! Seen(v) | ignored: late | r: → x Other()"
-    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from quorate.check.engine import Way
 from quorate.check.model import Local, Model
-from quorate.kernel import Crash, Record, describe, digest
+from quorate.kernel import Crash, Record, digest
+from quorate.traces.words import describe
 
 
 def retrace(model: Model, way: Way) -> tuple[Record, ...]:

@@ -69,7 +69,6 @@ from quorate.kernel.trace import (
     Record,
     Trace,
     brief,
-    describe,
     digest,
 )
 from quorate.kernel.values import (

@@ -37,7 +37,6 @@ from quorate.kernel import (
     UsageError,
     World,
     address,
-    describe,
     digest,
     forces,
     roles_of,
@@ -56,6 +55,7 @@ from quorate.sim.nemesis import Nemesis
 from quorate.sim.network import Links
 from quorate.sim.node import Node
 from quorate.sim.topology import FULL
+from quorate.traces.words import describe
 
 DELIVER, FIRE, RELEASE, CALL, FAULT = range(5)
 JUDGE_EVERY = 64

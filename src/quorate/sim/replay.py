@@ -29,7 +29,6 @@ from quorate.kernel import (
     UsageError,
     World,
     core,
-    describe,
     digest,
     roles_of,
     until_send,
@@ -38,6 +37,7 @@ from quorate.kernel import (
 from quorate.kernel.events import At, For
 from quorate.sim.judge import NO_DEADLOCK, Judge
 from quorate.traces.life import Life, unheard
+from quorate.traces.words import describe
 
 JUDGE_EVERY = 64
 

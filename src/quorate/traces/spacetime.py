@@ -31,8 +31,8 @@ from quorate.kernel import (
     until_send,
     unwrapped,
 )
-from quorate.kernel.trace import changes, headline, role_of, told
 from quorate.traces.life import Life, unheard
+from quorate.traces.words import changes, headline, role_of, told
 
 OUTSIDE = "outside"
 
