@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 import quorate.cli.bench as bench_module
-import quorate.cli.check as check_module
+import quorate.cli.mutants as mutants_module
 import quorate.cli.protocols as protocols_module
 from quorate.cli import BAD_ARGUMENTS, CRASH, INTERRUPTED, run, terminal
 from quorate.kernel import UsageError
-from quorate.protocols import names
+from quorate.mutants import find_mutants
+from quorate.protocols import build_world, names
 from quorate.sim.quiet import Row
 from quorate.traces.export import FORMATS
 
@@ -54,7 +55,9 @@ def test_the_version_is_that_of_the_package(quorate: Quorate) -> None:
     ("arguments", "message"),
     [
         (("chek",), "No such command 'chek'. Did you mean 'check'?"),
-        (("check",), "Missing argument 'PROTOCOL'"),
+        (("check",), "name a protocol; quorate protocols lists them"),
+        (("check", "--mutants", "--set", "rounds=1"), "leave out the others"),
+        (("simulate",), "Missing argument 'PROTOCOL'"),
         (("check", "paxo"), "there is no protocol 'paxo'. Did you mean paxos"),
         (("check", "paxos", "--world", "mian"), "there is no world 'mian'. Did you mean main?"),
         (("check", "paxos", "--mutant", "x"), "there is no mutant 'x'. There is: forgets_vote"),
@@ -279,19 +282,64 @@ def test_a_trace_that_cannot_be_written_is_bad_arguments(quorate: Quorate, tmp_p
     assert "cannot write" in err
 
 
-def test_mutants_are_checked_one_by_one(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes one mutant of a protocol the only one, with some fields replaced."""
 
-    some = [m for m in check_module.find_mutants("paxos") if m.name in ("quorum_too_small",)]
-    monkeypatch.setattr(check_module, "find_mutants", lambda _: tuple(some))
+    def keep(protocol: str, name: str, **fields: Any) -> None:
+        (mutant,) = [m for m in find_mutants(protocol) if m.name == name]
+        mutant = msgspec.structs.replace(mutant, **fields)
+        monkeypatch.setattr(
+            mutants_module, "find_mutants", lambda p: (mutant,) if p == protocol else ()
+        )
+
+    return keep
+
+
+def test_mutants_of_every_protocol_are_in_one_table(quorate: Quorate) -> None:
+    code, out, _ = quorate("check", "--mutants", "--depth-max", 2, "--json")
+    listed = {(row["protocol"], row["mutant"]) for row in msgspec.json.decode(out)}
+    assert listed == {(m.protocol, m.name) for name in names() for m in find_mutants(name)}
+    assert code in (1, 2)
+
+
+def test_a_mutant_is_caught_by_the_property_that_must(
+    quorate: Quorate, only: Callable[..., None]
+) -> None:
+    only("paxos", "quorum_too_small")
     code, out, _ = quorate("check", "paxos", "--mutants")
     assert code == 0
+    assert "14 steps" in out
     assert "1 of 1 caught by the property that must" in out
-    spared = msgspec.structs.replace(some[0], kills="validity")
-    monkeypatch.setattr(check_module, "find_mutants", lambda _: (spared,))
-    assert quorate("check", "paxos", "--mutants", "--json")[0] == 1
+    only("paxos", "quorum_too_small", kills="validity")
+    assert quorate("check", "--mutants", "--json")[0] == 1
+
+
+def test_a_mutant_that_breaks_nothing_survives(quorate: Quorate, only: Callable[..., None]) -> None:
+    only("multi_paxos", "quorum_too_small", world=lambda: build_world("paxos", "small"))
+    code, out, _ = quorate("check", "multi_paxos", "--mutants")
+    assert code == 1
+    assert "nothing" in out
+
+
+def test_a_mutant_is_unknown_where_the_search_was_cut_off(
+    quorate: Quorate, only: Callable[..., None]
+) -> None:
+    only("paxos", "quorum_too_small")
     code, out, _ = quorate("check", "paxos", "--mutants", "--depth-max", 2)
     assert code == 2
     assert "unknown: depth 2" in out
+
+
+def test_a_mutant_that_only_seeds_find_is_looked_for_with_seeds(
+    quorate: Quorate, only: Callable[..., None]
+) -> None:
+    only("two_phase_commit", "does_not_answer")
+    code, out, _ = quorate("check", "two_phase_commit", "--mutants", "--json")
+    (row,) = msgspec.json.decode(out)
+    assert (code, row["by"], row["violated"]) == (0, "seeds of the simulator", "AC5 termination")
+    command = ("simulate", "two_phase_commit", "--mutant", "does_not_answer", "--seed", row["seed"])
+    assert quorate(*command)[0] == 1
 
 
 def test_seeds_that_hold_are_exit_code_0_and_the_same_however_spread(quorate: Quorate) -> None:

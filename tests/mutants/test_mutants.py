@@ -39,17 +39,32 @@ def test_the_checker_catches_mutants_by_shortest_traces_of_a_known_length(
     golden(f"{name}/mutants.txt", "".join(lines))
 
 
-CONTROLS = {m.name: m.world for m in find_mutants("paxos") if "mutated" in settings_of(m.world)}
+CONTROLS = {
+    (mutant.protocol, mutant.name): mutant.world
+    for mutant in EVERY
+    if "mutated" in settings_of(mutant.world)
+}
 
 
-@pytest.mark.parametrize("name", ["does_not_raise", "takes_first_vote", "keeps_acceptances"])
-def test_the_world_of_a_mutant_is_safe_without_the_mutation(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("paxos", "does_not_raise"),
+        ("paxos", "takes_first_vote"),
+        ("paxos", "keeps_acceptances"),
+        ("multi_paxos", "forgets_votes"),
+        ("multi_paxos", "ignores_votes"),
+        ("multi_paxos", "promises_truncated"),
+    ],
+    ids="-".join,
+)
+def test_the_world_of_a_mutant_is_safe_without_the_mutation(name: tuple[str, str]) -> None:
     result = check(CONTROLS[name](mutated=False))
     assert (result.exit_code, result.cut) == (0, None)
 
 
 def test_a_lone_proposer_decides_before_it_comes_to_rest() -> None:
-    result = check(CONTROLS["gives_up_on_duplicates"](mutated=False))
+    result = check(CONTROLS["paxos", "gives_up_on_duplicates"](mutated=False))
     assert (result.exit_code, result.cut) == (0, None)
 
 
@@ -71,11 +86,20 @@ WEATHER: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    "mutant", [m for m in EVERY if m.found_by == "seeds"], ids=lambda m: f"{m.protocol}-{m.name}"
+    ("mutant", "settings"),
+    [
+        *((mutant, {}) for mutant in EVERY if mutant.found_by == "seeds"),
+        *((mutant, {"small": False}) for mutant in find_mutants("multi_paxos")),
+    ],
+    ids=lambda value: f"{value.protocol}-{value.name}" if isinstance(value, Mutant) else "",
 )
-def test_seeds_kill_a_mutant_that_no_small_world_shows(mutant: Mutant) -> None:
+def test_seeds_kill_a_mutant_in_a_world_of_its_full_size(
+    mutant: Mutant, settings: dict[str, Any]
+) -> None:
     weather = {"heal_ms": 1, **WEATHER.get(mutant.name, {})}
-    task = Task(protocol=mutant.protocol, mutant=mutant.name, fault_settings=weather)
+    task = Task(
+        protocol=mutant.protocol, mutant=mutant.name, settings=settings, fault_settings=weather
+    )
     seeds = range(0, 1000, 10)
     for first in seeds:
         result = campaign(task, first=first, count=10)

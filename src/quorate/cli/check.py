@@ -11,15 +11,25 @@ import typer
 from quorate.check import Result, Verdict, check
 from quorate.check.run import STATES_MAX
 from quorate.cli import terminal
+from quorate.cli.mutants import check_mutants
 from quorate.kernel import Header, Network, Trace, UsageError
-from quorate.mutants import find_mutants
-from quorate.protocols import build_world, find
+from quorate.protocols import build_world, find, names
 from quorate.traces.export import is_own
 
 MEMORY_MAX_MB = 4_096
 app = typer.Typer()
 
-
+Protocol = Annotated[
+    str | None,
+    typer.Argument(metavar="PROTOCOL", help="See: quorate protocols.", show_default=False),
+]
+WorldName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Default: small, or else main.")
+]
+Mutants = Annotated[
+    bool,
+    typer.Option("--mutants", help="Check that every mutant is caught: of PROTOCOL, or of all."),
+]
 StatesMax = Annotated[int, typer.Option(min=1, help="Stop after so many states.")]
 DepthMax = Annotated[int, typer.Option(min=0, help="Stop at this depth; 0: never.")]
 MemoryMax = Annotated[int, typer.Option(min=0, help="Stop at so much memory; 0: never.")]
@@ -28,17 +38,13 @@ Engine = Annotated[str, typer.Option(metavar="NAME", help="plain: exact, one cor
 
 @app.command("check")
 def check_command(
-    protocol: terminal.ProtocolName,
-    world: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Default: small, or else main.")
-    ] = None,
+    protocol: Protocol = None,
+    world: WorldName = None,
     settings: terminal.Settings = [],  # noqa: B006 - Typer copies it
     network: Annotated[Network | None, typer.Option(help="Default: the world's.")] = None,
     crashes: Annotated[int | None, typer.Option(min=0, help="Default: the world's.")] = None,
     mutant: terminal.MutantName = None,
-    mutants: Annotated[
-        bool, typer.Option("--mutants", help="Check that every mutant is caught.")
-    ] = False,
+    mutants: Mutants = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Go on after the first violation.")
     ] = False,
@@ -49,7 +55,11 @@ def check_command(
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
-    """Explore every schedule of a protocol; a violation is shown by a shortest trace."""
+    """Explore every schedule of a protocol; a violation is shown by a shortest trace.
+
+    With --mutants the exit code is 0 if each is caught by the property that must catch it, 1 if
+    one survives or breaks something else first, 2 if a bound leaves one unknown.
+    """
     how: dict[str, Any] = {
         "engine": engine,
         "states_max": states_max,
@@ -60,7 +70,9 @@ def check_command(
     if mutants:
         if mutant or world or given or trace or network or crashes is not None or everything:
             raise UsageError("--mutants checks each mutant in its own world: leave out the others")
-        return _check_mutants(protocol, how, json)
+        return check_mutants((find(protocol).name,) if protocol else names(), how, json)
+    if protocol is None:
+        raise UsageError("name a protocol; quorate protocols lists them")
     how |= {"network": network, "crashes": crashes, "go_on": everything}
     if world is None:
         world = "small" if mutant is None and "small" in find(protocol).worlds else "main"
@@ -120,46 +132,3 @@ def _violation(verdict: Verdict, trace: Trace, path: Path | None) -> None:
         print("\nTo keep it and run it again: --trace T.json, then quorate replay T.json")
     elif is_own(path):
         print(f"\nRun it again: quorate replay {path}")
-
-
-def _check_mutants(protocol: str, how: Mapping[str, Any], json: bool) -> int:
-    find(protocol)
-    rows: list[dict[str, Any]] = []
-    codes: list[int] = []
-    for mutant in find_mutants(protocol):
-        result = check(mutant.world(), **how)
-        broken = result.violation
-        caught = broken is not None and broken.name == mutant.kills
-        codes.append(0 if caught else 2 if broken is None and result.cut else 1)
-        rows.append(
-            {
-                "mutant": mutant.name,
-                "breaks": mutant.breaks,
-                "kills": mutant.kills,
-                "violated": broken.name if broken else None,
-                "trace_length": len(broken.trace.records) if broken and broken.trace else None,
-                "distinct": result.distinct,
-                "cut": result.cut,
-            }
-        )
-    if json:
-        terminal.print_json(rows)
-    else:
-        terminal.table(
-            ("mutant", "what is broken", "caught by", "steps"),
-            [
-                (
-                    row["mutant"],
-                    row["breaks"],
-                    row["violated"] or (f"unknown: {row['cut']}" if row["cut"] else "nothing"),
-                    str(row["trace_length"] or "–"),
-                )
-                for row in rows
-            ],
-        )
-        print(f"{codes.count(0)} of {len(codes)} caught by the property that must")
-        if 2 in codes:
-            print(
-                "Those left unknown: quorate simulate --mutant looks further, but not everywhere."
-            )
-    return 1 if 1 in codes else max(codes, default=0)

@@ -100,10 +100,11 @@ def entry(name: str, text: str, column: int) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout; a cell that is a verdict gets its colour."""
+    """A table on stdout, of which the first column names the rows and is not broken into lines;
+    a cell that is a verdict gets its colour."""
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        grid.add_column(heading, overflow="fold", no_wrap=number == 0)
     for row in rows:
         grid.add_row(*(f"[{COLOURS[c]}]{c}[/]" if c in COLOURS else _plain(c) for c in row))
     # Where rich finds no terminal it takes 80 columns, whatever COLUMNS says.

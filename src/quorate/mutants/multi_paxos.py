@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from quorate.kernel import Ballot, Context, Flexible, Map, NodeId, Threshold, World
+from quorate.kernel import Ballot, Context, Flexible, Map, NodeId, Process, Threshold, World
 from quorate.mutants import Mutant
+from quorate.properties.log import Offered
 from quorate.protocols import multi_paxos
-from quorate.protocols.multi_paxos import Replica, Standing, Vote
+from quorate.protocols.multi_paxos import Client, Replica, Standing, Vote
 
 
 class ForgetsVotes(Replica):
@@ -62,45 +63,94 @@ class LeadsOnAnyPromise(Replica):
         Replica.on_promise(self, ctx, src, m)
 
 
-def _swap(replica: type[Replica], phase2: int = 0) -> Callable[..., World]:
-    """The main world with every replica replaced; `phase2`: so many acceptances are enough."""
+class OffersOnce(Client):
+    """Offers its value to the replica on its own node, once: few values make few slots."""
 
-    def world(
-        nodes: int = 3, clients: int = 2, values: int = 20, truncate: int = 4, rounds: int = 0
-    ) -> World:
-        base = multi_paxos.world(nodes, clients, values, truncate, rounds)
-        processes = []
-        for process in base.processes:
-            if isinstance(process, Replica):
-                process = replica(**msgspec.structs.asdict(process))
-                if phase2:
-                    few = Threshold(process.quorums.phase2.nodes, phase2)
-                    process.quorums = Flexible(process.quorums.phase1, few)
-            processes.append(process)
-        return msgspec.structs.replace(base, processes=tuple(processes))
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        ctx.set_timer("offer", multi_paxos.OFFER_MS)
 
-    return world
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        ctx.output(Offered(self.value()))
+        ctx.send(self.replicas[0], multi_paxos.Propose(self.value()))
 
 
-def _mutant(name: str, breaks: str, replica: type[Replica], phase2: int = 0) -> Mutant:
+class Small(msgspec.Struct, frozen=True):
+    """n1 and n2 may lead, each with a value of its own, and n3 has to accept: how, in numbers.
+
+    n1 asks n3 for both phases; `second` are those whom n2 asks, of which it needs two.
+    """
+
+    rounds: int = 1  # of n1; n2 leads one
+    second: tuple[NodeId, ...] = ("n2", "n3")
+    phase2: int = 2  # so many acceptances are enough
+    truncate: int = 0  # n1's client truncates the log after so many values
+    crashes: int = 0  # of n3
+
+    def world(self, replica: type[Replica]) -> World:
+        """That world, with replicas of a kind."""
+
+        def made(node: NodeId, asks: tuple[NodeId, ...], rounds: int) -> Replica:
+            quorums = Flexible(Threshold(asks, 2), Threshold(asks, self.phase2))
+            # Who leads no round believes that it was refused one.
+            return replica(node, quorums, max(rounds, 1), refused=0 if rounds else 1)
+
+        pair = ("n1", "n3")
+        first = (made("n1", pair, self.rounds), OffersOnce("c1", pair, 1, self.truncate))
+        second = (made("n2", self.second, 1), OffersOnce("c2", ("n2",), 1))
+        return World(
+            processes=(Process("h1", first), Process("h2", second), made("n3", pair, 0)),
+            properties=multi_paxos.PROPERTIES,
+            crashes=self.crashes,
+            crashable=frozenset({"n3"}),
+            bounds=(f"n1 leads rounds 1 to {self.rounds}", "n2 leads round 1"),
+        )
+
+
+def _main(replica: type[Replica], phase2: int) -> World:
+    """The main world, with replicas of a kind."""
+    base = multi_paxos.world(truncate=4)
+    processes = []
+    for process in base.processes:
+        if isinstance(process, Replica):
+            process = replica(**msgspec.structs.asdict(process))
+            few = Threshold(process.quorums.phase2.nodes, phase2)
+            process.quorums = Flexible(process.quorums.phase1, few)
+        processes.append(process)
+    return msgspec.structs.replace(base, processes=tuple(processes))
+
+
+def _mutant(name: str, breaks: str, new: type[Replica], **numbers: Any) -> Mutant:
+    phase2 = numbers.pop("phase2", 2)
+
+    def world(small: bool = True, mutated: bool = True) -> World:
+        replica, enough = (new, phase2) if mutated else (Replica, 2)
+        return Small(phase2=enough, **numbers).world(replica) if small else _main(replica, enough)
+
     return Mutant(
-        name=name,
-        protocol="multi_paxos",
-        breaks=breaks,
-        kills="log agreement",
-        world=_swap(replica, phase2),
-        found_by="seeds",
+        name=name, protocol="multi_paxos", breaks=breaks, kills="log agreement", world=world
     )
 
 
 MUTANTS = (
-    _mutant("forgets_votes", "votes do not survive a crash", ForgetsVotes),
-    _mutant("forgets_promise", "a promise does not survive a crash", ForgetsPromise),
+    _mutant("forgets_votes", "votes do not survive a crash", ForgetsVotes, crashes=1),
+    _mutant("forgets_promise", "a promise does not survive a crash", ForgetsPromise, crashes=1),
     _mutant("ignores_votes", "a new leader ignores the votes reported to it", IgnoresVotes),
     _mutant("omits_decided", "a promise leaves out the slots decided here", OmitsDecided),
-    _mutant("promises_truncated", "a promise passes over slots truncated here", PromisesTruncated),
+    _mutant(
+        "promises_truncated",
+        "a promise passes over slots truncated here",
+        PromisesTruncated,
+        truncate=1,
+    ),
     _mutant("accepts_late", "a replica accepts at a ballot below its promise", AcceptsLate),
-    _mutant("trusts_old_votes", "a vote of an older ballot counts as decided", TrustsOldVotes),
-    _mutant("leads_on_any_promise", "promises to earlier ballots count", LeadsOnAnyPromise),
+    _mutant(
+        "trusts_old_votes",
+        "a vote of an older ballot counts as decided",
+        TrustsOldVotes,
+        second=("n1", "n2", "n3"),
+    ),
+    _mutant(
+        "leads_on_any_promise", "promises to earlier ballots count", LeadsOnAnyPromise, rounds=2
+    ),
     _mutant("quorum_too_small", "one acceptance is enough", Replica, phase2=1),
 )
