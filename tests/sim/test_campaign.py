@@ -10,7 +10,12 @@ import pytest
 from quorate.sim import Campaign, Task, campaign, simulate
 from quorate.sim.campaign import run_seeds
 
-MUTANT = Task(protocol="multi_paxos", mutant="quorum_too_small", fault_settings={"heal_ms": 1})
+MUTANT = Task(
+    protocol="multi_paxos",
+    mutant="quorum_too_small",
+    settings={"small": False},
+    fault_settings={"heal_ms": 1},
+)
 
 
 def _outcome(result: Campaign) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def test_a_failure_can_be_run_again_by_its_seed() -> None:
     assert run_seeds(MUTANT, [failure.seed]) == [failure]
     assert MUTANT.command(failure.seed) == (
         "quorate simulate multi_paxos --seed "
-        f"{failure.seed} --mutant quorum_too_small --set heal_ms=1"
+        f"{failure.seed} --mutant quorum_too_small --set small=False --set heal_ms=1"
     )
 
 

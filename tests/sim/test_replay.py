@@ -67,9 +67,9 @@ def test_a_trace_comes_out_the_same_after_it_was_written_and_read(tmp_path: Path
 
 def test_a_seed_that_kills_a_mutant_replays_to_the_same_violation() -> None:
     mutant = next(m for m in find_mutants("multi_paxos") if m.name == "forgets_votes")
-    trace = _traced(mutant.world(), 0, Faults.swarm(0))
+    trace = _traced(mutant.world(small=False), 0, Faults.swarm(0))
     assert trace.header.violated == mutant.kills
-    outcome = replay(mutant.world(), trace)
+    outcome = replay(mutant.world(small=False), trace)
     assert (outcome.verdict, outcome.violated) == ("violated", mutant.kills)
 
 
