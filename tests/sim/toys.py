@@ -130,6 +130,12 @@ class Echo(Actor):
         ctx.send(self.me, m)
 
 
+class Babbler(Echo):
+    """Does so from the first ping on."""
+
+    def on_start(self, ctx: Context, recovered: bool) -> None: ...
+
+
 class Alarms(Actor):
     """Three timers: one rings, one is re-armed, one is cancelled."""
 

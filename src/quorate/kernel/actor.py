@@ -139,13 +139,17 @@ class Timed(Actor, gc=False):
     synchronous rounds need this; everything else must not."""
 
 
+Fields = tuple[str, ...]
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What the kernel knows about an actor class: who handles what, what is durable, its step."""
 
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]]
-    stable: tuple[str, ...]
-    lazy: tuple[str, ...]
+    stable: Fields
+    lazy: Fields
     step: Any
+    step_unlogged: Any  # the same without Persist, for executors in which nothing can crash
 
 
 # A step is written out for each class, because executors spend their time here: a field that was
@@ -163,25 +167,25 @@ def step(self, event):
     else:
         _happen(new, ctx, event)
     effects, ctx._effects = ctx._effects, _SEALED
+"""
+_LOG = """
     changes = []
     {stable}
     forced = bool(changes)
     {lazy}
     if changes:
         return new, (Persist(tuple(changes), forced), *effects)
-    return new, tuple(effects)
 """
 _FIELD = "if new.{0} is not self.{0}: _compare(changes, '{0}', self.{0}, new.{0})"
+_RETURN = "    return new, tuple(effects)"
 
 
-def _write_step(cls: type[Actor], handlers: Any, stable: list[str], lazy: list[str]) -> Any:
-    lines = {
-        kind: "\n    ".join(map(_FIELD.format, fields))
-        for kind, fields in (("stable", stable), ("lazy", lazy))
-    }
+def _write_step(cls: type[Actor], handlers: Any, stable: Fields, lazy: Fields) -> Any:
+    fields = ["\n    ".join(map(_FIELD.format, kind)) for kind in (stable, lazy)]
+    log = _LOG.format(stable=fields[0], lazy=fields[1]) if stable or lazy else ""
     kinds = {"At": At, "Receive": Receive, "Persist": Persist}
     names = {**globals(), **kinds, "cls": cls, "handlers": handlers}
-    exec(compile(_STEP.format(**lines), f"<step of {cls.__qualname__}>", "exec"), names)
+    exec(compile(_STEP + log + _RETURN, f"<step of {cls.__qualname__}>", "exec"), names)
     return names["step"]
 
 
@@ -249,8 +253,9 @@ def _build(cls: type[Actor]) -> Plan:
                 raise UsageError(f"{cls.__name__} has two handlers for {kind.__name__}")
             _check_message(kind)
             handlers[kind] = function
-    step = _write_step(cls, handlers, durable["stable"], durable["lazy"])
-    return Plan(handlers, tuple(durable["stable"]), tuple(durable["lazy"]), step)
+    stable, lazy = tuple(durable["stable"]), tuple(durable["lazy"])
+    logged, unlogged = (_write_step(cls, handlers, *of) for of in ((stable, lazy), ((), ())))
+    return Plan(handlers, stable, lazy, logged, unlogged)
 
 
 def _check_message(kind: type[Message]) -> None:

@@ -81,8 +81,10 @@ class Map(Generic[K, V]):
         """The map with `key` bound to `value`."""
         new: Map[K, V] = _new(Map)
         new._entries = self._entries.set(key, value)
-        since = self._since
-        new._since = since and self._touching((key,)) if since != () else (self, key)
+        if self._since is None:
+            new._since = None
+        else:
+            new._since = self._touching((key,)) if self._since else (self, key)
         return new
 
     def _touching(self, keys: tuple[K, ...]) -> tuple[Any, ...] | None:
@@ -149,18 +151,17 @@ class Map(Generic[K, V]):
 
     def delta_since(self, before: Map[K, V]) -> Delta:
         """What differs from `before`: by the keys touched if it is known which, else by all."""
-        old, new = before._entries, self._entries
-        touched: Iterable[Any]
-        if not self._since or self._since[0] is not before:
+        since, old, new = self._since, before._entries, self._entries
+        if not since or since[0] is not before:
             touched = sorted(cast("Iterable[Any]", {*old, *new}))
-        elif len(self._since) > 2:
-            touched = sorted(set(self._since[1:]))
-        else:  # one key, as a rule bound: the rest of this method costs more than all before it
-            key = self._since[1]
+        elif len(since) > 2:
+            touched = sorted(set(since[1:]))
+        else:  # one key, and as a rule it was bound: all that follows would take longer than a step
+            key = since[1]
             now = new.get(key, _ABSENT)
             if now is not _ABSENT and old.get(key, _ABSENT) != now:
                 return Delta(((key, now),))
-            touched = (key,)
+            touched = [key]
         updated = [k for k in touched if k in new and (k not in old or old[k] != new[k])]
         removed = [k for k in touched if k in old and k not in new]
         return Delta(tuple([(key, new[key]) for key in updated]), tuple(removed))

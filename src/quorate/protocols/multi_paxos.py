@@ -213,8 +213,7 @@ class Replica(Actor):
     refused: int = 0
     promises: frozenset[NodeId] = frozenset()
     reported: Map[int, Vote] = Map()
-    open: Map[int, Open] = Map()
-    next_slot: int = 1
+    open: tuple[Open, ...] = ()  # of the slots after `decided`, none left out
     barrier: int = 0
     heard: frozenset[NodeId] = frozenset()
     probe: int = 0
@@ -256,7 +255,7 @@ class Replica(Actor):
             ctx.output(Deposed(leader))
             ctx.cancel_timer("heartbeat")
         self.standing, self.leader = Standing.FOLLOWER, leader
-        self.promises, self.reported, self.open = frozenset(), Map(), Map()
+        self.promises, self.reported, self.open = frozenset(), Map(), ()
         self.heard = self.probed = frozenset()
         self.reading = self.waiting = ()
         self.await_leader(ctx)
@@ -304,10 +303,10 @@ class Replica(Actor):
             return
         reported, self.reported = self.reported, Map()
         self.standing, self.leader, self.attempts = Standing.LEADER, self.me, 0
-        self.barrier, self.next_slot = max((self.decided, *reported)), self.decided + 1
+        self.barrier = max((self.decided, *reported))
         ctx.output(Leading(self.promised))
-        while self.next_slot <= self.barrier:
-            vote = reported.get(self.next_slot)
+        for slot in range(self.decided + 1, self.barrier + 1):
+            vote = reported.get(slot)
             self.accept(ctx, vote.value if vote else b"", "")
         self.beat(ctx)
 
@@ -319,8 +318,8 @@ class Replica(Actor):
         self.accept(ctx, m.value, src if src != self.me else "")
 
     def accept(self, ctx: Context, value: bytes, client: NodeId) -> None:
-        slot, self.next_slot = self.next_slot, self.next_slot + 1
-        self.open = self.open.put(slot, Open(value, client))
+        self.open = (*self.open, Open(value, client))
+        slot = self.decided + len(self.open)
         # To itself as well, as a message: its own write then runs beside those of the others.
         ctx.broadcast((*self.others, self.me), Accept(self.promised, slot, value, self.decided))
 
@@ -340,20 +339,21 @@ class Replica(Actor):
             self.follow(ctx, ballot.proposer)
 
     def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
-        slot, entry = m.slot, self.open.get(m.slot)
-        if entry is None or m.ballot != self.promised:
+        at = m.slot - self.decided - 1
+        if m.ballot != self.promised or not 0 <= at < len(self.open):
             return ctx.ignore("not an open slot")
+        entry = self.open[at]
         entry = Open(entry.value, entry.client, entry.accepted | {src})
-        if slot != self.decided + 1 or not self.quorums.phase2.won(entry.accepted):
-            self.open = self.open.put(slot, entry)
-            return
-        while entry is not None and self.quorums.phase2.won(entry.accepted):
-            self.open = self.open.drop((slot,))
-            self.decide(ctx, slot, Vote(self.promised, entry.value))
+        self.open = (*self.open[:at], entry, *self.open[at + 1 :])
+        if at == 0:
+            self.decide_in_order(ctx)
+
+    def decide_in_order(self, ctx: Context) -> None:
+        while self.open and self.quorums.phase2.won(self.open[0].accepted):
+            entry = self.open[0]
+            self.decide(ctx, self.decided + 1, Vote(self.promised, entry.value))
             if entry.client:
-                ctx.send(entry.client, Chosen(slot, entry.value))
-            slot += 1
-            entry = self.open.get(slot)
+                ctx.send(entry.client, Chosen(self.decided, entry.value))
 
     def on_nack(self, ctx: Context, src: NodeId, m: Nack) -> None:
         if m.ballot != self.promised or self.standing is Standing.FOLLOWER:
@@ -366,7 +366,7 @@ class Replica(Actor):
     def decide(self, ctx: Context, slot: int, vote: Vote) -> None:
         if self.votes.get(slot) != vote:
             self.votes = self.votes.put(slot, vote)
-        self.decided = slot
+        self.decided, self.open = slot, self.open[1:]
         ctx.output(Decided(slot, vote.value))
 
     def learn(self, ctx: Context, ballot: Ballot, decided: int) -> None:
@@ -382,8 +382,7 @@ class Replica(Actor):
         """Show that this leader lives, and say again what may have been lost."""
         ctx.set_timer("heartbeat", HEARTBEAT_MS)
         ctx.broadcast(self.others, Heartbeat(self.promised, self.decided, self.probe))
-        entry = self.open.get(self.decided + 1)
-        if entry is not None:
+        for entry in self.open[:1]:
             silent = tuple(node for node in self.others if node not in entry.accepted)
             again = Accept(self.promised, self.decided + 1, entry.value, self.decided)
             ctx.broadcast(silent, again)
@@ -425,7 +424,7 @@ class Replica(Actor):
         if m.slot <= self.decided:
             return ctx.ignore("nothing new in this state")
         self.stand_on(Snapshot(m.slot, m.state))
-        self.decided = m.slot
+        self.decided, self.open = m.slot, self.open[m.slot - self.decided :]
         ctx.output(Installed(m.slot, m.state))
 
     def stand_on(self, snapshot: Snapshot) -> None:
@@ -488,8 +487,9 @@ class Client(Actor):
     def offer(self, ctx: Context) -> None:
         if self.done == self.count:
             return ctx.cancel_timer("offer")
-        ctx.output(Offered(self.value()))
-        ctx.send(self.replicas[self.tries], Propose(self.value()))
+        value = self.value()
+        ctx.output(Offered(value))
+        ctx.send(self.replicas[self.tries], Propose(value))
         ctx.set_timer("offer", OFFER_MS)
 
     def on_chosen(self, ctx: Context, src: NodeId, m: Chosen) -> None:

@@ -47,13 +47,14 @@ from quorate.kernel import (
 from quorate.kernel.events import At, For
 from quorate.kernel.process import LOCAL_DELIVERIES_MAX
 from quorate.sim.atlas import Atlas
+from quorate.sim.calm import calm_steps
 from quorate.sim.disk import Disk
 from quorate.sim.faults import Faults
 from quorate.sim.forwarding import Graph
 from quorate.sim.judge import Judge
 from quorate.sim.nemesis import Nemesis
 from quorate.sim.network import Links
-from quorate.sim.node import Node
+from quorate.sim.node import ENDLESS, Node
 from quorate.sim.topology import FULL
 from quorate.traces.words import describe
 
@@ -80,16 +81,19 @@ class Simulation:
         self.nodes = [Node(i, p, world.may_crash(p)) for i, p in enumerate(world.processes)]
         self.cut: frozenset[tuple[int, int]] = frozenset()
         self.disk = random.Random(f"{seed}/disk")
-        self._hosts = {name: self.nodes[i] for name, i in world.hosts().items()}
-        self._heap: list[tuple[int, int, int, Any, Any]] = []
-        self._number = count(1).__next__
+        self.hosts = {name: self.nodes[i] for name, i in world.hosts().items()}
+        self.heap: list[tuple[int, int, int, Any, Any]] = []
+        self.number = count(1).__next__
         self._schedule = random.Random(f"{seed}/schedule")
-        self._draw = random.Random(f"{seed}/network").random
+        self.draw = random.Random(f"{seed}/network").random
         links = Links if faults.topology == FULL else Graph
-        self.links = links(self, self._draw)
+        self.links = links(self, self.draw)
         self._set_network(faults)
         self._crashes = faults.crashes or faults.damages
         self._plain = not (tracing or faults.disk_us or self._crashes)
+        self._simple = self._plain and not world.observers and all(n.simple for n in self.nodes)
+        for node in self.nodes if self._plain else ():
+            node.log_nothing()
         self.atlas = Atlas(world, faults)
         for node in self.nodes if faults.damages else ():
             node.disk = Disk(node.boot, faults, self.disk)
@@ -97,8 +101,8 @@ class Simulation:
 
     def _set_network(self, faults: Faults) -> None:
         self.links.set(faults)
-        self._delay_min, most = faults.delay_us
-        self._delay_span = most - self._delay_min + 1
+        self.delay_min, most = faults.delay_us
+        self.delay_span = most - self.delay_min + 1
         self._strobe_us = faults.strobe_ms * 1000
 
     def _live_roles(self) -> Mapping[NodeId, Actor]:
@@ -117,31 +121,30 @@ class Simulation:
         """Go on until a virtual time, or a number of steps, or a violation."""
         going = True
         while going and self.judge.violated is None and self.steps < steps_max:
-            going = self._some(until_us, min(steps_max, self.steps + JUDGE_EVERY))
+            go = calm_steps if self.calm else Simulation._some
+            going = go(self, until_us, min(steps_max, self.steps + JUDGE_EVERY))
             self.judge.states()
 
     def _some(self, until_us: int, steps_max: int) -> bool:
         """Go on for some steps. False when nothing is left to do until then."""
-        heap, judge = self._heap, self.judge
-        while heap:
-            entry = heappop(heap)
+        while self.heap:
+            entry = heappop(self.heap)
             if entry[0] > until_us:
-                heappush(heap, entry)
+                heappush(self.heap, entry)
                 self.now_us = until_us
                 break
-            self.now_us, _, kind, node, event = entry
-            if kind == DELIVER and node.awake:  # nearly always: the rest is in `_happen`
-                self.deliveries += 1
-                self._step(node, event)
-                if node.local:
-                    self._drain(node)
-            else:
-                self._happen(entry)
-            if self.steps >= steps_max or judge.violated is not None:
+            self.now_us = entry[0]
+            self.happen(entry)
+            if self.steps >= steps_max or self.judge.violated is not None:
                 return True
         return False
 
-    def _happen(self, entry: tuple[int, int, int, Any, Any]) -> None:
+    @property
+    def calm(self) -> bool:
+        """Whether a message needs no more than a delay: `calm_steps` then does all there is."""
+        return self._simple and not self.cut and self.links.open
+
+    def happen(self, entry: tuple[int, int, int, Any, Any]) -> None:
         """One entry of the heap. A pause puts off all that is about its node."""
         _, number, kind, node, what = entry
         if kind >= CALL:
@@ -171,22 +174,22 @@ class Simulation:
         missed, node.missed, node.awake = node.missed, [], True
         self._drain(node)
         for entry in missed:
-            self._happen(entry)  # a timer may have been cancelled by what was handled first
+            self.happen(entry)  # a timer may have been cancelled by what was handled first
 
     def heal(self) -> None:
         """Faults cease: links carry in bounded time, and whoever is down or paused comes back."""
         self._set_network(self.faults.healed())
         latest = self.now_us + self.faults.delay_us[1]  # for what is under way, too
-        self._heap[:] = sorted(
+        self.heap[:] = sorted(
             (min(entry[0], latest), *entry[1:]) if entry[2] == DELIVER else entry
-            for entry in self._heap
+            for entry in self.heap
             if entry[2] != FAULT
         )
         self.nemesis.heal()
 
     def at_rest(self) -> bool:
         """Whether nothing further can happen, and no message was lost that could make it so."""
-        return not self._heap and not self.lost
+        return not self.heap and not self.lost
 
     def after(self, delay_us: int, function: Callable[[], object], fault: bool = False) -> None:
         """Call `function` after a time; a fault only if the world has not been healed by then."""
@@ -197,8 +200,8 @@ class Simulation:
         self._push(self.now_us + after_us, DELIVER, node, event)
 
     def _push(self, at_us: int, kind: int, node: Any, what: Any = None) -> int:
-        number = self._number()
-        heappush(self._heap, (at_us, number, kind, node, what))
+        number = self.number()
+        heappush(self.heap, (at_us, number, kind, node, what))
         return number
 
     # Steps.
@@ -215,7 +218,7 @@ class Simulation:
             if not local or not node.awake:
                 return
             self._step(node, local.popleft())
-        self.judge.fail(node.me, ProtocolBug("it sends to itself without end"))
+        self.judge.fail(node.me, ProtocolBug(ENDLESS))
 
     def _step(self, node: Node, event: Event) -> None:
         self.steps += 1
@@ -223,7 +226,7 @@ class Simulation:
             event = At(node.clock_ms(self.now_us), event)
         before = node.actor
         try:
-            node.actor, effects = before.step(event)
+            node.actor, effects = node.step(before, event)
         except UsageError:
             raise
         except Exception as error:
@@ -276,7 +279,7 @@ class Simulation:
         for effect in effects:
             kind = type(effect)
             if kind is Send:
-                target = self._hosts.get(effect.to)
+                target = self.hosts.get(effect.to)
                 if target is None:
                     continue
                 if effect.msg is not msg:  # a broadcast is received as one value by all
@@ -288,19 +291,19 @@ class Simulation:
                 elif self.cut or not self.links.open:
                     self.links.send(node, target, event)
                 else:
-                    delay_us = self._delay_min + int(self._draw() * self._delay_span)
-                    entry = (self.now_us + delay_us, self._number(), DELIVER, target, event)
-                    heappush(self._heap, entry)
+                    delay_us = self.delay_min + int(self.draw() * self.delay_span)
+                    entry = (self.now_us + delay_us, self.number(), DELIVER, target, event)
+                    heappush(self.heap, entry)
             elif kind is Output:
                 self.judge.fact(src, effect.fact)
             elif kind is By:
                 self._emit(node, (effect.effect,), effect.role)
             elif kind is not Persist and kind is not Ignore:
-                self._do(node, src, effect)
+                self.do(node, src, effect)
         if self.judge.due:
             self.judge.states()
 
-    def _do(self, node: Node, role: NodeId, effect: Effect) -> None:
+    def do(self, node: Node, role: NodeId, effect: Effect) -> None:
         """What an actor asks of its own node."""
         match effect:
             case SetTimer(timer, (least, most)):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from quorate.kernel import Actor, Event, NodeId, Timed, plan_of, roles_of
 from quorate.sim.disk import Disk
+
+ENDLESS = "it sends to itself without end"
 
 
 class Node:
@@ -15,7 +18,8 @@ class Node:
     __slots__ = (
         "actor", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full", "gone",
         "held_until", "incarnation", "index", "lag_us", "lazy", "local", "may_fail", "me", "missed",
-        "pace", "plain", "skew_us", "timed", "timers", "undurable", "unforced", "unheard", "up",
+        "pace", "plain", "skew_us", "step", "timed", "timers", "undurable", "unforced", "unheard",
+        "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -27,6 +31,7 @@ class Node:
         self.plain = roles == (boot,)
         self.timed = any(isinstance(role, Timed) for role in roles)
         self.lazy = any(plan_of(type(role)).lazy for role in roles)
+        self.step: Callable[[Any, Event], tuple[Any, Any]] = type(boot).step
         self.pace, self.skew_us = 1.0, 0
         self.lag_us = 0  # how late it handles whatever reaches it
         self.up = self.awake = True
@@ -37,6 +42,17 @@ class Node:
         self.incarnation = 0
         self.unforced: tuple[Any, ...] = ()
         self.forget()
+
+    @property
+    def simple(self) -> bool:
+        """Whether events need no wrapping."""
+        return self.plain and not self.timed
+
+    def log_nothing(self) -> None:
+        """Nothing here will ever crash: do not work out what a step would have to write."""
+        plan = plan_of(type(self.boot))
+        if self.step is plan.step:  # and not one of its own, as adversaries and processes have
+            self.step = plan.step_unlogged
 
     def forget(self) -> None:
         """Whatever a crash takes besides the actor's own volatile state."""
