@@ -14,11 +14,12 @@ from quorate.check.engine import Engine, Limits, Progress
 from quorate.check.model import Model
 from quorate.check.plain import CRASHES_MAX, Plain
 from quorate.check.trace import retrace
+from quorate.check.vector import Vector
 from quorate.check.verdict import Judge, Verdict
 from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
 
 STATES_MAX = 5_000_000
-ENGINES: dict[str, type[Engine]] = {"plain": Plain}
+ENGINES: dict[str, type[Engine]] = {"plain": Plain, "numpy": Vector}
 HEADER = Header(protocol="", executor="check")
 NOT_JUDGED = "liveness is not judged by this engine; the simulator's healed phase tests it"
 

@@ -50,6 +50,7 @@ class Judge:
         self.broken: dict[str, Any] = {}
         self.reached: dict[str, Any] = {}
         self.reads_states = self._everywhere.reads_states
+        self.rest_reads_states = self._resting.reads_states
         self.judges_rest = bool(self._resting.open)
 
     def see(self, state: Any, locals: Locals, observers: int = 0) -> None:

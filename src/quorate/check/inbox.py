@@ -1,0 +1,133 @@
+"""Inboxes: what is on the way to one process, as an immutable value, for each kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from quorate.check.model import Model
+from quorate.check.network import Full, MultisetLinks
+from quorate.kernel import Network, NodeId
+
+
+class Inbox(Protocol):
+    """How inboxes are written, and what changes them."""
+
+    empty: Any
+
+    def __init__(self, model: Model) -> None: ...
+
+    def waiting(self, inbox: Any) -> Iterator[int]:
+        """Envelopes that can be delivered."""
+        ...
+
+    def take(self, inbox: Any, envelope: int) -> Any:
+        """The inbox after a delivery."""
+        ...
+
+    def put(self, inbox: Any, sent: tuple[int, ...]) -> Any:
+        """The inbox after these were sent to it, in order."""
+        ...
+
+
+class SetInbox:
+    """One bit for each envelope, which stays set for ever."""
+
+    empty = 0
+
+    def __init__(self, model: Model) -> None:
+        pass
+
+    def waiting(self, inbox: int) -> Iterator[int]:
+        """Envelopes that can be delivered."""
+        while inbox:
+            lowest = inbox & -inbox
+            yield lowest.bit_length() - 1
+            inbox ^= lowest
+
+    def take(self, inbox: int, envelope: int) -> int:
+        """What is taken stays, too."""
+        return inbox
+
+    def put(self, inbox: int, sent: tuple[int, ...]) -> int:
+        """Bits are only ever set."""
+        for envelope in sent:
+            inbox |= 1 << envelope
+        return inbox
+
+
+Copies = tuple[tuple[int, int], ...]
+"""Envelopes, sorted, each with its number of copies."""
+
+
+class MultisetInbox:
+    """How many copies there are of each envelope."""
+
+    empty: Copies = ()
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def waiting(self, inbox: Copies) -> Iterator[int]:
+        """Envelopes that can be delivered."""
+        for envelope, copies in inbox:
+            self._refuse_many(copies, envelope)
+            yield envelope
+
+    def take(self, inbox: Copies, envelope: int) -> Copies:
+        """One copy less."""
+        counts = dict(inbox)
+        counts[envelope] -= 1
+        return tuple((which, copies) for which, copies in counts.items() if copies)
+
+    def put(self, inbox: Copies, sent: tuple[int, ...]) -> Copies:
+        """One copy more of each."""
+        counts = dict(inbox)
+        for envelope in sent:
+            counts[envelope] = counts.get(envelope, 0) + 1
+            self._refuse_many(sent.count(envelope), envelope)
+        return tuple(sorted(counts.items()))
+
+    def _refuse_many(self, copies: int, envelope: int) -> None:
+        if copies >= MultisetLinks.COPIES_MAX:
+            src, to, _ = self._model.envelopes[envelope]
+            raise Full(f"{copies} copies of one message from {src} to {to}")
+
+
+Queues = tuple[tuple[tuple[NodeId, NodeId], tuple[int, ...]], ...]
+"""Links, sorted, each with the envelopes on it; those of empty links are left out."""
+
+
+class FifoInbox:
+    """A queue for each link, from one role to another."""
+
+    empty: Queues = ()
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def waiting(self, inbox: Queues) -> Iterator[int]:
+        """Envelopes that can be delivered: the oldest of each link."""
+        for _, queue in inbox:
+            yield queue[0]
+
+    def take(self, inbox: Queues, envelope: int) -> Queues:
+        """A queue loses its first."""
+        link = self._model.envelopes[envelope][:2]
+        queues = ((other, queue[1:] if other == link else queue) for other, queue in inbox)
+        return tuple((other, queue) for other, queue in queues if queue)
+
+    def put(self, inbox: Queues, sent: tuple[int, ...]) -> Queues:
+        """What is sent goes to the end of its queue."""
+        queues = dict(inbox)
+        for envelope in sent:
+            link = self._model.envelopes[envelope][:2]
+            queues[link] = (*queues.get(link, ()), envelope)
+        return tuple(sorted(queues.items()))
+
+
+INBOXES: dict[Network, type[Inbox]] = {
+    Network.SET: SetInbox,
+    Network.MULTISET: MultisetInbox,
+    Network.FIFO: FifoInbox,
+}
