@@ -226,7 +226,9 @@ def test_what_was_found_before_a_bound_counts() -> None:
 
 
 def test_an_unknown_engine_and_a_senseless_budget_are_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="there is no engine 'steam'; there is: plain"):
+    with pytest.raises(
+        UsageError, match="there is no engine 'steam'; there is: auto, numpy, plain"
+    ):
         check(counting(), engine="steam")
     with pytest.raises(UsageError, match="crashes must lie between 0 and 255, not 256"):
         check(counting(), crashes=256)

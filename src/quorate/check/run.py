@@ -14,12 +14,11 @@ from quorate.check.engine import Engine, Limits, Progress
 from quorate.check.model import Model
 from quorate.check.plain import CRASHES_MAX, Plain
 from quorate.check.trace import retrace
-from quorate.check.vector import Vector
 from quorate.check.verdict import Judge, Verdict
 from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
 
 STATES_MAX = 5_000_000
-ENGINES: dict[str, type[Engine]] = {"plain": Plain, "numpy": Vector}
+ENGINES = ("auto", "numpy", "plain")
 HEADER = Header(protocol="", executor="check")
 NOT_JUDGED = "liveness is not judged by this engine; the simulator's healed phase tests it"
 
@@ -72,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def check(
     world: World,
     *,
-    engine: str = "plain",
+    engine: str = "auto",
     network: Network | None = None,
     crashes: int | None = None,
     states_max: int = STATES_MAX,
@@ -84,12 +83,14 @@ def check(
 ) -> Result:
     """Explore every schedule of a world. `network` and `crashes` replace the world's own.
 
+    `engine`: numpy, which is fast, or plain, which is simple; they count the same. `auto`: numpy.
     `go_on`: look for a violation of every property, not of the first only. `header`: of the
     traces. A handler that raises is a violation. Raises ProtocolBug for a handler that is not
     deterministic, or that changes a value in place, since nothing found would mean anything.
     """
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
+    engine = "numpy" if engine == "auto" else engine
     network = world.network if network is None else network
     crashes = world.crashes if crashes is None else crashes
     if not 0 <= crashes <= CRASHES_MAX:
@@ -97,14 +98,17 @@ def check(
     began = time.perf_counter()
     model = Model(world, network, crashes)
     judge = Judge(model)
-    search = ENGINES[engine](model, network, judge, go_on)
+    search = _engine(engine)(model, network, judge, go_on)
     with _no_collecting():
         found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
     seconds, steps = time.perf_counter() - began, model.steps
-    traces = {}
-    for name, state in judge.broken.items():
-        named = msgspec.structs.replace(header or HEADER, violated=name)
-        traces[name] = Trace(named, retrace(model, search.way(state)))
+    traces = {
+        name: Trace(
+            msgspec.structs.replace(header or HEADER, violated=name),
+            retrace(model, search.way(state)),
+        )
+        for name, state in judge.broken.items()
+    }
     return Result(
         distinct=found.distinct,
         transitions=found.transitions,
@@ -118,6 +122,15 @@ def check(
         cut=found.cut,
         verdicts=_verdicts(world.properties, judge, traces, found.cut),
     )
+
+
+def _engine(name: str) -> type[Engine]:
+    if name == "plain":
+        return Plain
+    # Imported late: numpy takes a tenth of a second, which other commands can do without.
+    from quorate.check.vector import Vector
+
+    return Vector
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ Words = npt.NDArray[np.uint64]
 """Rows, one in each column: `words[w, i]` is word `w` of row `i`."""
 Numbers = npt.NDArray[np.int64]
 
+WORD_BITS = 64
+NUMBER_BITS_MAX = 31
 LOAD_MAX = 0.6
 BITS_MIN = 12
 BLOCK = 1 << 18  # rows handled at a time where all of them are
@@ -24,11 +26,59 @@ _FREE = -1
 _MIX = tuple(np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9))
 
 
+class Fields:
+    """Where each column stands in the words of a row: `sizes` says how many values it has so far,
+    and spare bits are shared out."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        needs = [max(size - 1, 0).bit_length() for size in sizes]
+        words: list[list[int]] = []
+        for column in sorted(range(len(needs)), key=lambda c: -needs[c]):
+            fits = (w for w in words if sum(needs[c] for c in w) + needs[column] <= WORD_BITS)
+            word = next(fits, None)
+            if word is None:
+                words.append([column])
+            else:
+                word.append(column)
+        self.width = len(words)
+        self.word, self.shift, self.bits = ([0] * len(needs) for _ in range(3))
+        for number, word in enumerate(words):
+            at, spare = 0, WORD_BITS - sum(needs[c] for c in word)
+            for done, column in enumerate(word):
+                bits = min(needs[column] + spare // (len(word) - done), NUMBER_BITS_MAX)
+                spare -= bits - needs[column]
+                self.word[column], self.shift[column], self.bits[column] = number, at, bits
+                at += bits
+
+    def hold(self, sizes: list[int]) -> bool:
+        """Whether each column has bits enough for so many values."""
+        return all(size <= 1 << bits for size, bits in zip(sizes, self.bits, strict=True))
+
+    def get(self, words: Words, column: int) -> Numbers:
+        """A column of rows."""
+        values = words[self.word[column]] >> np.uint64(self.shift[column])
+        values &= np.uint64((1 << self.bits[column]) - 1)
+        numbers: Numbers = values.view(np.int64)
+        return numbers
+
+    def step(self, difference: Numbers, column: int) -> npt.NDArray[np.uint64]:
+        """What to add to a row's word, so that a column changes by `difference`."""
+        return difference.view(np.uint64) << np.uint64(self.shift[column])
+
+    def pack(self, columns: list[Numbers]) -> Words:
+        """Rows from their columns."""
+        words = np.zeros((self.width, columns[0].size), np.uint64)
+        for column, values in enumerate(columns):
+            words[self.word[column]] += self.step(values, column)
+        return words
+
+
 class States:
     """A set of rows that grows; `words[:, :len(states)]` holds them by number."""
 
-    def __init__(self, width: int) -> None:
-        self.words: Words = np.empty((width, 1 << BITS_MIN), np.uint64)
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        self.words: Words = np.empty((fields.width, 1 << BITS_MIN), np.uint64)
         self._size = 0
         self._make_table(BITS_MIN)
 
@@ -64,10 +114,21 @@ class States:
             slots = (slots.take(rest) + 1) & (self._table.size - 1)
         return found, np.concatenate(came)
 
-    def replace(self, words: Words) -> None:
-        """The same states, by number, written differently: in as many first places of `words`."""
-        self.words = words
+    def lay_out(self, fields: Fields) -> None:
+        """Write all rows anew, where columns have more values than they had bits for."""
+        words = np.empty((fields.width, self.words.shape[1]), np.uint64)
+        for start in range(0, self._size, BLOCK):
+            part = slice(start, min(start + BLOCK, self._size))
+            columns = range(len(fields.bits))
+            words[:, part] = fields.pack([self.fields.get(self.words[:, part], c) for c in columns])
+        self.fields, self.words = fields, words
         self._make_table(_bits_for(self._size))
+
+    def rows(self, numbers: Numbers) -> list[tuple[int, ...]]:
+        """Rows by their numbers."""
+        words = self.words.take(numbers, axis=1)
+        columns = (self.fields.get(words, c).tolist() for c in range(len(self.fields.bits)))
+        return list(zip(*columns, strict=True))
 
     def _append(self, rows: Words) -> None:
         room, size = self.words.shape[1], self._size + rows.shape[1]
@@ -93,9 +154,9 @@ class States:
                 numbers, slots = numbers[rest], (slots[rest] + 1) & (self._table.size - 1)
 
     def _claim(self, slots: Numbers) -> Numbers:
-        """The places of those who get a slot, where several may want the same."""
+        """The places of those who get a slot: the first of all that want the same."""
         mine = np.arange(slots.size, dtype=np.int32)
-        self._table[slots] = mine
+        self._table[slots[::-1]] = mine[::-1]  # the last one written stays
         return np.flatnonzero(self._table.take(slots) == mine)
 
     def _slots(self, rows: Words) -> Any:

@@ -12,58 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from quorate.check.states import Numbers, Words
-from quorate.check.views import Acts, Column, Views
+from quorate.check.states import Fields, Numbers, Words
+from quorate.check.views import Acts, Views
 
-WORD_BITS = 64
-NUMBER_BITS_MAX = 31
 _UNKNOWN = -2
 _NEVER = -1
 
 
 class Wider(Exception):
     """A column has more values than its bits can tell apart."""
-
-
-class Fields:
-    """Where each column stands in the words of a row; spare bits are shared out."""
-
-    def __init__(self, columns: list[Column]) -> None:
-        needs = [max(len(column.values) - 1, 0).bit_length() for column in columns]
-        words: list[list[int]] = []
-        for column in sorted(range(len(needs)), key=lambda c: -needs[c]):
-            fits = (w for w in words if sum(needs[c] for c in w) + needs[column] <= WORD_BITS)
-            word = next(fits, None)
-            if word is None:
-                words.append([column])
-            else:
-                word.append(column)
-        self.width = len(words)
-        self.word, self.shift, self.bits = ([0] * len(needs) for _ in range(3))
-        for number, word in enumerate(words):
-            at, spare = 0, WORD_BITS - sum(needs[c] for c in word)
-            for done, column in enumerate(word):
-                bits = min(needs[column] + spare // (len(word) - done), NUMBER_BITS_MAX)
-                spare -= bits - needs[column]
-                self.word[column], self.shift[column], self.bits[column] = number, at, bits
-                at += bits
-
-    def get(self, words: Words, column: int) -> Numbers:
-        """A column of rows."""
-        values = words[self.word[column]] >> np.uint64(self.shift[column])
-        values &= np.uint64((1 << self.bits[column]) - 1)
-        return values.view(np.int64)
-
-    def step(self, difference: Numbers, column: int) -> npt.NDArray[np.uint64]:
-        """What to add to a row's word, so that a column changes by `difference`."""
-        return difference.view(np.uint64) << np.uint64(self.shift[column])
-
-    def pack(self, columns: list[Numbers]) -> Words:
-        """Rows from their columns."""
-        words = np.zeros((self.width, columns[0].size), np.uint64)
-        for column, values in enumerate(columns):
-            words[self.word[column]] += self.step(values, column)
-        return words
 
 
 class Successors(NamedTuple):
@@ -103,7 +60,7 @@ class Tables:
 
     def __init__(self, views: Views, judges_rest: bool) -> None:
         self.views = views
-        self.fields = Fields(views.columns)
+        self.fields = Fields(views.sizes())
         self._judges_rest = judges_rest
         self._moves = [_Moves() for _ in range(views.processes)]
         self._acts_ids: dict[Acts, int] = {(): 0}
@@ -112,18 +69,22 @@ class Tables:
 
     def lay_out(self) -> Fields:
         """Place the columns anew, for as many values as they have now."""
-        self.fields = Fields(self.views.columns)
+        self.fields = Fields(self.views.sizes())
         for process, moves in enumerate(self._moves):
             moves.step = self.fields.step(moves.change, process)
         return self.fields
 
-    def facts(self, rows: Words, process: int) -> Numbers:
-        """What a process has stated, by the model's number."""
-        return self._met(process).facts.take(self.fields.get(rows, process))
-
-    def locals(self, rows: Words, process: int) -> Numbers:
-        """The local states of a process, by the model's number."""
-        return self._met(process).local.take(self.fields.get(rows, process))
+    def kinds(self, rows: Words, by_state: bool) -> list[Numbers]:
+        """What each process has stated, by the model's numbers; or, `by_state`, all that a
+        property can see: local states, and then the observers."""
+        kinds = []
+        for process in range(self.views.processes):
+            moves = self._met(process)
+            shown = moves.local if by_state else moves.facts
+            kinds.append(shown.take(self.fields.get(rows, process)))
+        if by_state and self.views.observers_at is not None:
+            kinds.append(self.fields.get(rows, self.views.observers_at))
+        return kinds
 
     def successors(self, rows: Words) -> Successors:
         """Every successor of every row. Raises Wider if a new value does not fit its column."""
@@ -175,6 +136,7 @@ class Tables:
             if never.any():
                 kept = np.ones(source.size, bool) if kept is None else kept
                 kept[at[never]] = False
+                after[never] = before[never]
             new[self.fields.word[column], at] += self.fields.step(after - before, column)
         return kept
 
@@ -231,7 +193,8 @@ class Tables:
         known, holder = self._actions[column], self.views.columns[column]
         sizes = len(holder.actions), len(holder.values)
         if any(size > room for size, room in zip(sizes, known.shape, strict=True)):
-            shape = [max(size, 2 * room) for size, room in zip(sizes, known.shape, strict=True)]
+            rooms = zip(sizes, known.shape, strict=True)
+            shape = [max(size, 2 * room) if size > room else room for size, room in rooms]
             wider = np.full(shape, _UNKNOWN, np.int32)
             wider[: known.shape[0], : known.shape[1]] = known
             known = self._actions[column] = wider
@@ -247,9 +210,8 @@ class Tables:
         return after.astype(np.int64)
 
     def _refuse_wider(self) -> None:
-        for column, bits in zip(self.views.columns, self.fields.bits, strict=True):
-            if len(column.values) > 1 << bits:
-                raise Wider
+        if not self.fields.hold(self.views.sizes()):
+            raise Wider
 
 
 def _put(array: Any, place: int, value: Any) -> Any:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from quorate.check.engine import Found, Limits, Progress, Way
 from quorate.check.model import Model
 from quorate.check.network import Full
-from quorate.check.states import BLOCK, Numbers, States, Words
+from quorate.check.states import Fields, Numbers, States, Words
 from quorate.check.tables import Tables, Wider
 from quorate.check.verdict import Judge, Locals
 from quorate.check.views import Row, Views
 from quorate.kernel import Happening, Network
 
+Look = Callable[[int, Locals, int], None]
 CHUNK = 1 << 15  # rows expanded at a time: few enough for the processor's cache
 
 
@@ -25,7 +28,10 @@ class Vector:
         self._judge, self._go_on = judge, go_on
         self._views = Views(model, network)
         self._tables = Tables(self._views, judge.judges_rest)
-        self._states = States(self._tables.fields.width)
+        self._states = States(self._tables.fields)
+        shown = partial(_Shown, self._views, self._tables)
+        self._everywhere = shown(judge.see, judge.reads_states)
+        self._resting = shown(judge.rest, judge.rest_reads_states)
         self._roots: dict[Row, Way] = {}
         self._came = np.empty(0, np.int32)  # by state: the one that it was first reached from
         self._transitions = 0
@@ -54,9 +60,9 @@ class Vector:
         numbers = [state]
         while self._came[numbers[-1]] != numbers[-1]:
             numbers.append(int(self._came[numbers[-1]]))
-        rows = [self._row(number) for number in reversed(numbers)]
+        rows = self._states.rows(np.array(numbers[::-1]))
         way = list(self._roots[rows[0]])
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             way.append(self._between(before, after))
         return way
 
@@ -97,7 +103,7 @@ class Vector:
         self._transitions += found.source.size
         if self._judge.judges_rest:
             at_rest = start + np.flatnonzero(~found.restless)
-            self._show(at_rest, self._judge.rest, self._judge.rest_reads_states)
+            self._resting.show(self._states, at_rest)
         self._add(found.rows, start + found.source)
 
     def _add(self, rows: Words, source: Numbers | None) -> None:
@@ -109,39 +115,13 @@ class Vector:
             came[:size] = self._came[:size]
             self._came = came
         self._came[new] = new if source is None else source.take(places)
-        self._show(new, self._judge.see, self._judge.reads_states)
+        self._everywhere.show(self._states, new)
 
     def _lay_out(self) -> None:
-        """Write all states anew, with more bits where they have become too few."""
-        old = self._tables.fields
-        new = self._tables.lay_out()
-        words = np.empty((new.width, self._states.words.shape[1]), np.uint64)
-        for start in range(0, len(self._states), BLOCK):
-            part = slice(start, min(start + BLOCK, len(self._states)))
-            columns = range(len(self._views.columns))
-            values = [old.get(self._states.words[:, part], column) for column in columns]
-            words[:, part] = new.pack(values)
-        self._states.replace(words)
+        self._states.lay_out(self._tables.lay_out())
 
     def _stopped(self) -> bool:
         return bool(self._judge.broken) and not self._go_on
-
-    def _show(
-        self, states: Numbers, look: Callable[[int, Locals], None], reads_states: bool
-    ) -> None:
-        """Show some states to the judge: one of all that it could not tell apart."""
-        rows = self._states.words.take(states, axis=1)
-        see = self._tables.locals if reads_states else self._tables.facts
-        differ = _first_of_each([see(rows, process) for process in range(self._views.processes)])
-        for state in states.take(differ).tolist():
-            row = self._row(state)
-            locals = tuple([self._views.local(p, row[p]) for p in range(self._views.processes)])
-            look(state, locals)
-
-    def _row(self, state: int) -> Row:
-        words = self._states.words[:, state : state + 1]
-        columns = range(len(self._views.columns))
-        return tuple([int(self._tables.fields.get(words, column)[0]) for column in columns])
 
     def _between(self, before: Row, after: Row) -> tuple[int, tuple[Happening, ...]]:
         for process in range(self._views.processes):
@@ -151,17 +131,28 @@ class Vector:
         raise AssertionError("a state does not follow from the one it was reached from")
 
 
-def _first_of_each(columns: list[Numbers]) -> Numbers:
-    """The places of the first of each kind of row, in order."""
-    key, size = np.zeros_like(columns[0]), 1
-    for column in columns:
-        room = int(column.max(initial=0)) + 1
-        if size * room >= 1 << 62:
-            key = np.unique(key, return_inverse=True)[1]
-            size = int(key.max(initial=0)) + 1
-        key, size = key * room + column, size * room
-    if size > 1 << 20:
-        return np.sort(np.unique(key, return_index=True)[1])
-    first = np.full(size, -1, np.int64)
-    first[key[::-1]] = np.arange(key.size)[::-1]
-    return np.sort(first[first >= 0])
+class _Shown:
+    """What the judge was shown, so that it is not shown again what it cannot tell from it."""
+
+    def __init__(self, views: Views, tables: Tables, look: Look, reads_states: bool) -> None:
+        self._views, self._tables = views, tables
+        self._look, self._reads_states = look, reads_states
+        observed = reads_states and views.observers_at is not None
+        self._kinds = States(Fields([1] * (views.processes + observed)))
+
+    def show(self, states: States, numbers: Numbers) -> None:
+        """Show some states to the judge."""
+        if not numbers.size:
+            return
+        rows = states.words.take(numbers, axis=1)
+        kinds = self._tables.kinds(rows, self._reads_states)
+        sizes = [int(column.max()) + 1 for column in kinds]
+        if not self._kinds.fields.hold(sizes):
+            held = (1 << bits for bits in self._kinds.fields.bits)
+            self._kinds.lay_out(Fields([max(pair) for pair in zip(sizes, held, strict=True)]))
+        _, places = self._kinds.add(self._kinds.fields.pack(kinds))
+        new = numbers.take(places)
+        for number, row in zip(new.tolist(), states.rows(new), strict=True):
+            views = enumerate(row[: self._views.processes])
+            locals = tuple([self._views.local(process, view) for process, view in views])
+            self._look(number, locals, self._views.observers(row))

@@ -9,6 +9,7 @@ of their own, and crashes act on it. Views, actions and moves are numbered as th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import reduce
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -71,9 +72,18 @@ class Views:
         self.processes = len(model.boots)
         self.columns = [Column(self._arrive) for _ in model.boots]
         self._inbox: Inbox = INBOXES[network](model)
-        self._budget = len(self.columns)
-        if model.crashes:
-            self.columns.append(Column(self._spend))
+        self._budget = self._add(self._spend, bool(model.crashes))
+        self.observers_at = self._add(self._observe, bool(model.world.observers))
+
+    def _add(self, act: Callable[[Any, Any], Any], needed: bool) -> int | None:
+        if not needed:
+            return None
+        self.columns.append(Column(act))
+        return len(self.columns) - 1
+
+    def sizes(self) -> list[int]:
+        """How many values each column has so far."""
+        return [len(column.values) for column in self.columns]
 
     def starts(self) -> Iterator[tuple[Row, Way]]:
         """The states in which every process has begun, and how."""
@@ -85,9 +95,12 @@ class Views:
             for envelope in (envelope for move in moves for envelope in move.sent):
                 target = self.model.target[envelope]
                 inboxes[target] = self._inbox.put(inboxes[target], (envelope,))
-            views = [(move.local, inbox) for move, inbox in zip(moves, inboxes, strict=True)]
-            used = [crashes] if self.model.crashes else []
-            row = tuple(c.number(v) for c, v in zip(self.columns, [*views, *used], strict=True))
+            values: list[Any] = [(m.local, i) for m, i in zip(moves, inboxes, strict=True)]
+            if self.model.crashes:
+                values.append(crashes)
+            if self.model.world.observers:
+                values.append(reduce(self.model.observers.after, [m.stated for m in moves], 0))
+            row = tuple(c.number(v) for c, v in zip(self.columns, values, strict=True))
             yield row, [(process, move.happenings) for process, move in enumerate(moves)]
 
     def moves(self, process: int, view: int) -> Iterator[Ahead]:
@@ -121,6 +134,11 @@ class Views:
         local: int = self.columns[process].values[view][0]
         return local
 
+    def observers(self, row: Row) -> int:
+        """The state of the observers, by the model's number."""
+        at = self.observers_at
+        return 0 if at is None else int(self.columns[at].values[row[at]])
+
     def _ahead(self, process: int, inbox: Any, move: Move) -> Ahead:
         sent: dict[int, tuple[int, ...]] = {}
         for envelope in move.sent:
@@ -128,8 +146,11 @@ class Views:
             sent[target] = (*sent.get(target, ()), envelope)
         own = self._inbox.put(inbox, sent.pop(process, ()))
         acts = [(target, self.columns[target].action(sent[target])) for target in sorted(sent)]
-        if move.crashes:
+        if move.crashes and self._budget is not None:
             acts.append((self._budget, self.columns[self._budget].action(move.crashes)))
+        if move.stated and self.observers_at is not None:
+            shown = self.columns[self.observers_at].action((move.stated, move.idle))
+            acts.append((self.observers_at, shown))
         to = self.columns[process].number((move.local, own))
         return Ahead(to, tuple(acts), move.crashes, move.happenings)
 
@@ -139,3 +160,8 @@ class Views:
 
     def _spend(self, used: int, crashes: int) -> int | None:
         return used + crashes if used + crashes <= self.model.crashes else None
+
+    def _observe(self, state: int, shown: tuple[int, bool]) -> int | None:
+        stated, idle = shown
+        after = self.model.observers.after(state, stated)
+        return None if idle and after == state else after

@@ -33,7 +33,7 @@ Mutants = Annotated[
 StatesMax = Annotated[int, typer.Option(min=1, help="Stop after so many states.")]
 DepthMax = Annotated[int, typer.Option(min=0, help="Stop at this depth; 0: never.")]
 MemoryMax = Annotated[int, typer.Option(min=0, help="Stop at so much memory; 0: never.")]
-Engine = Annotated[str, typer.Option(metavar="NAME", help="plain: exact, one core.")]
+Engine = Annotated[str, typer.Option(metavar="NAME", help="numpy, plain, or auto: the faster.")]
 
 
 @app.command("check")
@@ -48,7 +48,7 @@ def check_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Go on after the first violation.")
     ] = False,
-    engine: Engine = "plain",
+    engine: Engine = "auto",
     states_max: StatesMax = STATES_MAX,
     depth_max: DepthMax = 0,
     memory_max_mb: MemoryMax = MEMORY_MAX_MB,

@@ -1,0 +1,57 @@
+"""Both engines on every protocol and every mutant: the same counts, verdicts and lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quorate.check import Verdict
+from quorate.check import check as search
+from quorate.kernel import Network, Start, World
+from quorate.mutants import Mutant, find_mutants
+from quorate.protocols import all_protocols, build_world
+
+STATES_MAX = 8_000
+WORLDS = [
+    (protocol.name, name, network)
+    for protocol in all_protocols()
+    for name in protocol.worlds
+    for network in Network
+]
+MUTANTS = [mutant for protocol in all_protocols() for mutant in find_mutants(protocol.name)]
+
+
+@pytest.fixture
+def engine() -> None:
+    """Not one by one: these tests compare them."""
+
+
+def compare(world: World, **how: Any) -> None:
+    """Search as many whole levels as are affordable, with both engines, past every violation."""
+    first = search(world, engine="plain", states_max=STATES_MAX, go_on=True, **how)
+    how |= {"go_on": True, "depth_max": first.depth - 1 if first.cut else 0}
+    one, two = (search(world, engine=engine, **how) for engine in ("numpy", "plain"))
+    assert (one.distinct, one.transitions, one.depth) == (two.distinct, two.transitions, two.depth)
+    assert one.cut == two.cut
+    assert [outcome(verdict) for verdict in one.verdicts] == [outcome(v) for v in two.verdicts]
+
+
+def outcome(verdict: Verdict) -> tuple[str, str, int | None]:
+    """What was found, and in how many moves: a crash and the restart that follows are one."""
+    moves = None
+    if verdict.trace is not None:
+        moves = sum(record.event != Start(recovered=True) for record in verdict.trace.records)
+    return verdict.name, verdict.verdict, moves
+
+
+@pytest.mark.parametrize(("protocol", "name", "network"), WORLDS)
+def test_the_worlds_of_every_protocol_are_the_same_to_both(
+    protocol: str, name: str, network: Network
+) -> None:
+    compare(build_world(protocol, name), network=network)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.protocol}-{m.name}")
+def test_mutants_are_the_same_to_both(mutant: Mutant) -> None:
+    compare(mutant.world())
