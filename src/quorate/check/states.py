@@ -154,9 +154,9 @@ class States:
                 numbers, slots = numbers[rest], (slots[rest] + 1) & (self._table.size - 1)
 
     def _claim(self, slots: Numbers) -> Numbers:
-        """The places of those who get a slot: the first of all that want the same."""
+        """The places of those who get a slot: the last of all that want the same."""
         mine = np.arange(slots.size, dtype=np.int32)
-        self._table[slots[::-1]] = mine[::-1]  # the last one written stays
+        self._table[slots] = mine
         return np.flatnonzero(self._table.take(slots) == mine)
 
     def _slots(self, rows: Words) -> Any:

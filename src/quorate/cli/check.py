@@ -33,7 +33,7 @@ Mutants = Annotated[
 StatesMax = Annotated[int, typer.Option(min=1, help="Stop after so many states.")]
 DepthMax = Annotated[int, typer.Option(min=0, help="Stop at this depth; 0: never.")]
 MemoryMax = Annotated[int, typer.Option(min=0, help="Stop at so much memory; 0: never.")]
-Engine = Annotated[str, typer.Option(metavar="NAME", help="numpy, plain, or auto: the faster.")]
+Engine = Annotated[str, typer.Option(metavar="NAME", help="numpy: fast; plain: simple; auto.")]
 
 
 @app.command("check")
