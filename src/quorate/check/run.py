@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.check.engine import Engine, Limits, Progress
+from quorate.check.engine import Engine, Limits, Progress, Way
 from quorate.check.model import Model
 from quorate.check.plain import CRASHES_MAX, Plain
 from quorate.check.trace import retrace
@@ -102,13 +102,8 @@ def check(
     with _no_collecting():
         found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
     seconds, steps = time.perf_counter() - began, model.steps
-    traces = {
-        name: Trace(
-            msgspec.structs.replace(header or HEADER, violated=name),
-            retrace(model, search.way(state)),
-        )
-        for name, state in judge.broken.items()
-    }
+    ways = {name: search.way(state) for name, state in judge.broken.items()}
+    traces = _traces(model, ways, header or HEADER)
     return Result(
         distinct=found.distinct,
         transitions=found.transitions,
@@ -122,6 +117,13 @@ def check(
         cut=found.cut,
         verdicts=_verdicts(world.properties, judge, traces, found.cut),
     )
+
+
+def _traces(model: Model, ways: dict[str, Way], header: Header) -> dict[str, Trace]:
+    return {
+        name: Trace(msgspec.structs.replace(header, violated=name), retrace(model, way))
+        for name, way in ways.items()
+    }
 
 
 def _engine(name: str) -> type[Engine]:
