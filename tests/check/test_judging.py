@@ -234,7 +234,7 @@ def test_an_unknown_engine_and_a_senseless_budget_are_refused_by_name() -> None:
         check(counting(), crashes=256)
 
 
-def test_a_result_as_plain_data_names_what_was_searched_and_found() -> None:
+def test_a_result_as_plain_data_names_what_was_searched_and_found(engine: str) -> None:
     below = always("below two", lambda v: number(v) < 2, states=True)
     data = check(counting(below)).to_json()
     assert data.pop("seconds") > 0
@@ -243,7 +243,7 @@ def test_a_result_as_plain_data_names_what_was_searched_and_found() -> None:
         "transitions": 3,
         "depth": 3,
         "steps": 3,
-        "engine": "plain",
+        "engine": engine,
         "network": "set",
         "crashes": 0,
         "bounds": (),
