@@ -246,6 +246,7 @@ def test_a_result_as_plain_data_names_what_was_searched_and_found(engine: str) -
         "engine": engine,
         "network": "set",
         "crashes": 0,
+        "symmetry": False,
         "bounds": (),
         "cut": "the first violation",
         "properties": [

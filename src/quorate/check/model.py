@@ -197,7 +197,9 @@ class Model:
             timers -= {(role, inner.timer)}
         elif type(inner) is Choice:
             offers = tuple(offer for offer in offers if offer[:2] != (role, inner.key))
-        unforced = unforced_after(before.unforced, before.actor, after, effects)
+        unforced: tuple[Any, ...] = ()
+        if self.crashes and self.crashable[process]:  # else it makes no difference
+            unforced = unforced_after(before.unforced, before.actor, after, effects)
         local, sent = self._apply(Local(after, timers, offers, before.facts, unforced), effects)
         return local, effects, sent
 
@@ -327,8 +329,8 @@ class Model:
         """Interned ways, without those that come to the same, or leave `local` as it is."""
         found: dict[Any, Move] = {}
         for happenings, after, sent, said, crashes in ways:
-            ids = tuple(map(self._envelope, sent))
-            number = self._intern(process, after)
+            ids = tuple(map(self.envelope, sent))
+            number = self.intern(process, after)
             stated = self.observers.number(said)
             idle = number == local and not ids
             if not idle or stated:
@@ -336,7 +338,8 @@ class Model:
                 found.setdefault(move[:4], move)
         return tuple(found.values())
 
-    def _intern(self, process: int, state: Local) -> int:
+    def intern(self, process: int, state: Local) -> int:
+        """The number of a local state."""
         ids = self._local_ids[process]
         number = ids.get(state)
         if number is None:
@@ -346,7 +349,8 @@ class Model:
             self.facts[process].append(known.setdefault((state.facts, state.failure), len(known)))
         return number
 
-    def _envelope(self, envelope: Envelope) -> int:
+    def envelope(self, envelope: Envelope) -> int:
+        """The number of an envelope."""
         number = self._envelope_ids.get(envelope)
         if number is None:
             number = self._envelope_ids[envelope] = len(self.envelopes)

@@ -34,6 +34,10 @@ class Links(Protocol):
         """What to add to a state, and what to set in it, when envelopes come and go."""
         ...
 
+    def flight(self, state: int) -> Iterator[int]:
+        """All envelopes in flight, each copy, those of one link in the order of the link."""
+        ...
+
 
 class SetLinks:
     """Messages stay for ever, one bit each: loss, duplication and reordering come free."""
@@ -44,11 +48,11 @@ class SetLinks:
 
     def waiting(self, process: int, state: int) -> Iterator[int]:
         """Envelopes that can be delivered to a process."""
-        rest = (state & self.reach[process]) >> self._base
-        while rest:
-            lowest = rest & -rest
-            yield lowest.bit_length() - 1
-            rest ^= lowest
+        return _ones((state & self.reach[process]) >> self._base)
+
+    def flight(self, state: int) -> Iterator[int]:
+        """All envelopes that were ever sent."""
+        return _ones(state >> self._base)
 
     def change(self, state: int, taken: int | None, sent: tuple[int, ...]) -> tuple[int, int]:
         """Bits are only ever set: what is taken stays, too."""
@@ -89,6 +93,12 @@ class MultisetLinks:
                 self._meet(envelope)
             added += copies << self._at(envelope)
         return added, 0
+
+    def flight(self, state: int) -> Iterator[int]:
+        """All envelopes in flight, each copy."""
+        for envelope in sorted(self._known):
+            for _ in range(state >> self._at(envelope) & (1 << self.COUNT_BITS) - 1):
+                yield envelope
 
     def _meet(self, envelope: int) -> None:
         process = self._model.target[envelope]
@@ -140,6 +150,11 @@ class FifoLinks:
             added += self._number(queue) - self._number(self._queue(state, at)) << at
         return added, 0
 
+    def flight(self, state: int) -> Iterator[int]:
+        """All envelopes in flight, queue by queue."""
+        for at in self._links.values():
+            yield from self._queue(state, at)
+
     def _queue(self, state: int, at: int) -> tuple[int, ...]:
         return self._queues[state >> at & (1 << self.QUEUE_BITS) - 1]
 
@@ -163,6 +178,14 @@ class FifoLinks:
             self.reach[receiver] |= field
             self._into[receiver].append(at)
         return at
+
+
+def _ones(bits: int) -> Iterator[int]:
+    """The places of the bits that are set, from the lowest on."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 LINKS: dict[Network, type[Links]] = {

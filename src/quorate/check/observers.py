@@ -15,7 +15,7 @@ class Observers:
     def __init__(self, first: tuple[Observer, ...]) -> None:
         self.states: list[tuple[Observer, ...]] = [first]
         self._state_ids = {first: 0}
-        self._stated: list[Stated] = [()]
+        self.stated: list[Stated] = [()]
         self._stated_ids: dict[Stated, int] = {(): 0}
         self._after: dict[tuple[int, int], int] = {}
 
@@ -23,9 +23,9 @@ class Observers:
         """The number of what was stated; 0 if there is no one to see it."""
         if not self.states[0]:
             return 0
-        known = self._stated_ids.setdefault(stated, len(self._stated))
-        if known == len(self._stated):
-            self._stated.append(stated)
+        known = self._stated_ids.setdefault(stated, len(self.stated))
+        if known == len(self.stated):
+            self.stated.append(stated)
         return known
 
     def after(self, state: int, stated: int) -> int:
@@ -34,12 +34,16 @@ class Observers:
             return state
         after = self._after.get((state, stated))
         if after is None:
-            seen = tuple(_after(one, self._stated[stated]) for one in self.states[state])
-            after = self._state_ids.setdefault(seen, len(self.states))
-            if after == len(self.states):
-                self.states.append(seen)
-            self._after[state, stated] = after
+            seen = tuple(_after(one, self.stated[stated]) for one in self.states[state])
+            after = self._after[state, stated] = self.intern(seen)
         return after
+
+    def intern(self, observers: tuple[Observer, ...]) -> int:
+        """The number of a state of the observers."""
+        number = self._state_ids.setdefault(observers, len(self.states))
+        if number == len(self.states):
+            self.states.append(observers)
+        return number
 
 
 def _after(observer: Observer, stated: Stated) -> Observer:

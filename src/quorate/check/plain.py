@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise, product
 
 from quorate.check.engine import Found, Limits, Progress, Way
+from quorate.check.layout import CRASHES_MAX, LOCAL_BITS, LOCAL_MASK, OBSERVER_BITS, Layout
 from quorate.check.model import Model, Move
 from quorate.check.network import LINKS, Full
+from quorate.check.orbits import Orbits
+from quorate.check.symmetric import SymmetricModel
+from quorate.check.symmetry import Element, compose
 from quorate.check.verdict import Judge
 from quorate.kernel import Happening, Network
 
-CRASH_BITS = 8
-CRASHES_MAX = (1 << CRASH_BITS) - 1
-LOCAL_BITS = 24
-OBSERVER_BITS = 32
 CHUNK = 16_384  # states between two looks at memory and the clock
 
 Step = tuple[int, int, bool, int]
@@ -39,20 +39,22 @@ class _Table(dict[int, tuple[Step, ...]]):
 
 
 class Plain:
-    """One search. A state is named by the integer that it is."""
+    """One search. A state is named by the integer that it is; with symmetry, by the one that stands
+    for its orbit, and by the permutation that leads from that one to it."""
 
     def __init__(self, model: Model, network: Network, judge: Judge, go_on: bool) -> None:
         count = len(model.boots)
         self._model, self._judge, self._go_on = model, judge, go_on
-        self._shifts = [CRASH_BITS + LOCAL_BITS * process for process in range(count)]
-        self._observers_at = CRASH_BITS + LOCAL_BITS * count
-        observer_bits = OBSERVER_BITS if model.world.observers else 0
-        self._links = LINKS[network](model, self._observers_at + observer_bits)
+        self._layout = Layout(count, bool(model.world.observers))
+        self._links = LINKS[network](model, self._layout.base)
         falling = [p for p in range(count) if model.crashes and model.crashable[p]]
         self._own = count
         self._who = [*range(count), *falling]  # by table: those of crashes come last
         self._tables = [self._table(number) for number in range(len(self._who))]
         self._masks = [0] * len(self._who)
+        self._orbits: Orbits | None = None
+        if isinstance(model, SymmetricModel):
+            self._orbits = Orbits(model.symmetry, self._layout, self._links, self._sync)
         self._roots: dict[int, Way] = {}
         self._came: dict[int, int] = {}  # each state to the one that it was first reached from
         self._transitions = 0
@@ -76,14 +78,38 @@ class Plain:
             cut = str(full)
         return Found(len(self._came), self._transitions, depth, cut)
 
-    def way(self, state: int) -> Way:
+    def way(self, state: int | tuple[int, Element]) -> Way:
         """What happened on the way to a state, from the start of every process."""
-        states = [state]
-        while states[-1] not in self._roots:
-            states.append(self._came[states[-1]])
-        states.reverse()
+        states = self._real(*state) if isinstance(state, tuple) else self._ancestry(state)
         steps = (self._between(before, after) for before, after in pairwise(states))
         return [*self._roots[states[0]], *steps]
+
+    def _ancestry(self, state: int) -> list[int]:
+        """The states that a state was first reached through, and itself."""
+        states = [state]
+        while self._came[states[-1]] != states[-1]:
+            states.append(self._came[states[-1]])
+        return states[::-1]
+
+    def _real(self, state: int, element: Element) -> list[int]:
+        """States of one run, of the orbits that led to that of `state`: the last of them is where
+        `element` leads from there."""
+        assert self._orbits is not None
+        orbits = self._ancestry(state)
+        states = [self._orbits.image(element, state)]
+        for before, after in reversed(list(pairwise(orbits))):
+            element = compose(element, self._turn(self._orbits, before, after))
+            states.append(self._orbits.image(element, before))
+        return states[::-1]
+
+    def _turn(self, orbits: Orbits, before: int, after: int) -> Element:
+        """The permutation from some successor of a state to the one that stands for its orbit."""
+        for number in range(len(self._who)):
+            for (added, bits, _, stated), _ in self._steps(number, before):
+                found, element = orbits.fold(self._observed(before, before + added | bits, stated))
+                if found == after:
+                    return element
+        raise AssertionError("a state does not follow from the one it was reached from")
 
     # The search.
 
@@ -94,15 +120,16 @@ class Plain:
             state = 0
             for process, move in enumerate(moves):
                 added, bits = self._links.change(state, None, move.sent)
-                state = (state + added + (move.local << self._shifts[process])) | bits
+                state = (state + added + (move.local << self._layout.shifts[process])) | bits
                 state = self._observed(state, state + move.crashes, move.stated)
             self._transitions += 1
+            self._roots.setdefault(state, [(p, move.happenings) for p, move in enumerate(moves)])
+        self._sync()
+        for state in self._roots if self._orbits is None else self._orbits.roots(self._roots):
             if state not in self._came:
                 self._came[state] = state
-                self._roots[state] = [(p, move.happenings) for p, move in enumerate(moves)]
-                self._judge.see(state, self._locals(state), self._observers(state))
-        self._sync()
-        return list(self._roots)
+                self._judge.see(state, self._layout.locals(state), self._layout.observers(state))
+        return list(self._came)
 
     def _level(
         self,
@@ -123,8 +150,9 @@ class Plain:
         return None
 
     def _expand(self, states: list[int], following: list[int], states_max: int) -> str | None:
-        came, push, judge = self._came, following.append, self._judge
+        came, push, judge, layout = self._came, following.append, self._judge, self._layout
         tables, masks = self._tables, self._masks
+        fold = self._orbits.canonical if self._orbits is not None else None
         transitions = 0
         try:
             for state in states:
@@ -136,13 +164,15 @@ class Plain:
                         if stated:
                             after = self._observed(state, after, stated)
                             transitions -= stated < 0 and after == state
+                        if fold is not None:
+                            after = fold(after)
                         if after not in came:
                             came[after] = state
                             push(after)
                             if visible:
-                                judge.see(after, self._locals(after), self._observers(after))
+                                judge.see(after, layout.locals(after), layout.observers(after))
                 if judge.judges_rest and self._rests(state):
-                    judge.rest(state, self._locals(state), self._observers(state))
+                    judge.rest(state, layout.locals(state), layout.observers(state))
                 if self._stopped():
                     return "the first violation"
                 if len(came) >= states_max:
@@ -162,26 +192,18 @@ class Plain:
                     return False
         return True
 
-    def _locals(self, state: int) -> tuple[int, ...]:
-        return tuple([state >> shift & (1 << LOCAL_BITS) - 1 for shift in self._shifts])
-
-    def _observers(self, state: int) -> int:
-        if not self._model.world.observers:
-            return 0
-        return state >> self._observers_at & (1 << OBSERVER_BITS) - 1
-
     def _observed(self, before: int, after: int, stated: int) -> int:
         """`after` once the observers, there still as they were before, have seen what was stated.
         `before` if they learn nothing from it, and it is all that happened."""
         if not stated:
             return after
-        observers = self._observers(before)
+        observers = self._layout.observers(before)
         seen = self._model.observers.after(observers, abs(stated))
         if stated < 0 and seen == observers:
             return before
         if seen >> OBSERVER_BITS:
             raise Full(f"{seen} states of observers")
-        return after + (seen - observers << self._observers_at)
+        return after + (seen - observers << self._layout.observers_at)
 
     # The tables.
 
@@ -196,7 +218,7 @@ class Plain:
     def _steps(self, number: int, state: int) -> Iterator[tuple[Step, Move]]:
         """What can happen in a state by way of one table: an order that never varies."""
         process = self._who[number]
-        local = state >> self._shifts[process] & (1 << LOCAL_BITS) - 1
+        local = self._layout.local(state, process)
         if number < self._own:
             for envelope in self._links.waiting(process, state):
                 move = self._model.take(envelope, local)
@@ -205,7 +227,7 @@ class Plain:
             for move in self._model.own(process, local):
                 yield self._step(process, state, None, move), move
             return
-        left = self._model.crashes - (state & (1 << CRASH_BITS) - 1)
+        left = self._model.crashes - self._layout.crashes(state)
         if left:
             for move in self._model.crash(process, local):
                 if move.crashes <= left:
@@ -216,7 +238,7 @@ class Plain:
                         yield self._step(process, state, envelope, move), move
 
     def _step(self, process: int, state: int, taken: int | None, move: Move) -> Step:
-        local = state >> self._shifts[process] & (1 << LOCAL_BITS) - 1
+        local = self._layout.local(state, process)
         if move.local >> LOCAL_BITS:
             raise Full(f"{move.local} local states of {self._model.boots[process].me}")
         facts = self._model.facts[process]
@@ -224,15 +246,15 @@ class Plain:
         if self._judge.reads_states:
             visible = move.local != local or bool(move.stated)
         added, bits = self._links.change(state, taken, move.sent)
-        added += (move.local - local << self._shifts[process]) + move.crashes
+        added += (move.local - local << self._layout.shifts[process]) + move.crashes
         return added, bits, visible, -move.stated if move.idle else move.stated
 
     def _sync(self) -> None:
         """The bits that decide may have become more."""
         for number, process in enumerate(self._who):
-            mask = (1 << LOCAL_BITS) - 1 << self._shifts[process] | self._links.reach[process]
+            mask = LOCAL_MASK << self._layout.shifts[process] | self._links.reach[process]
             if number >= self._own:
-                mask |= (1 << CRASH_BITS) - 1
+                mask |= CRASHES_MAX
             self._masks[number] = mask
 
     def _between(self, before: int, after: int) -> tuple[int, tuple[Happening, ...]]:

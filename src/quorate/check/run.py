@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from quorate.check.engine import Engine, Limits, Progress, Way
+from quorate.check.layout import CRASHES_MAX
 from quorate.check.model import Model
-from quorate.check.plain import CRASHES_MAX, Plain
+from quorate.check.plain import Plain
+from quorate.check.symmetric import OrbitJudge, SymmetricModel
 from quorate.check.trace import retrace
 from quorate.check.verdict import Judge, Verdict
 from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
@@ -20,12 +22,14 @@ from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, W
 STATES_MAX = 5_000_000
 ENGINES = ("auto", "numpy", "plain")
 HEADER = Header(protocol="", executor="check")
+NOT_JUDGED_FOLDED = "liveness is not judged under symmetry: check without"
 NOT_JUDGED = "liveness is not judged by this engine; the simulator's healed phase tests it"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What a search came to. `bounds` are those of the world's own actors, which the verdicts rest
-    on; `cut` names what ended the search early, if anything did; `steps` counts handler runs."""
+    on; `cut` names what ended the search early, if anything did; `steps` counts handler runs. With
+    `symmetry`, states are counted once for each orbit, and transitions from one state of each."""
 
     distinct: int
     transitions: int
@@ -35,6 +39,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     network: str
     crashes: int
+    symmetry: bool
     bounds: tuple[str, ...]
     cut: str | None
     verdicts: tuple[Verdict, ...]
@@ -49,7 +54,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """0 holds, 1 violated, 2 unknown. What this engine never judges does not count."""
         if self.violation is not None:
             return 1
-        judged = [v for v in self.verdicts if v.reason != NOT_JUDGED]
+        judged = [v for v in self.verdicts if v.reason not in (NOT_JUDGED, NOT_JUDGED_FOLDED)]
         return 2 if any(v.verdict == "unknown" for v in judged) else 0
 
     def to_json(self) -> dict[str, Any]:
@@ -74,6 +79,7 @@ def check(
     engine: str = "auto",
     network: Network | None = None,
     crashes: int | None = None,
+    symmetry: bool = False,
     states_max: int = STATES_MAX,
     depth_max: int = 0,
     memory_max_bytes: int = 0,
@@ -83,21 +89,20 @@ def check(
 ) -> Result:
     """Explore every schedule of a world. `network` and `crashes` replace the world's own.
 
-    `engine`: numpy, which is fast, or plain, which is simple; they count the same. `auto`: numpy.
-    `go_on`: look for a violation of every property, not of the first only. `header`: of the
-    traces. A handler that raises is a violation. Raises ProtocolBug for a handler that is not
-    deterministic, or that changes a value in place, since nothing found would mean anything.
+    `engine`: numpy, which is fast, or plain, which is simple; they count the same. `auto`: numpy,
+    or plain for what numpy cannot do. `symmetry`: explore one state of each orbit under what
+    `World.symmetry` declares; raises UsageError where a step is not symmetric. `go_on`: look for a
+    violation of every property, not of the first only. `header`: of the traces. A handler that
+    raises is a violation. Raises ProtocolBug for a handler that is not deterministic, or that
+    changes a value in place, since nothing found would mean anything.
     """
-    if engine not in ENGINES:
-        raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
-    engine = "numpy" if engine == "auto" else engine
+    if engine == "auto":
+        engine = "plain" if symmetry else "numpy"
     network = world.network if network is None else network
     crashes = world.crashes if crashes is None else crashes
-    if not 0 <= crashes <= CRASHES_MAX:
-        raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
+    _refuse(engine, crashes, symmetry)
     began = time.perf_counter()
-    model = Model(world, network, crashes)
-    judge = Judge(model)
+    model, judge = _prepared(world, network, crashes, symmetry)
     search = _engine(engine)(model, network, judge, go_on)
     with _no_collecting():
         found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
@@ -113,6 +118,7 @@ def check(
         engine=engine,
         network=network.value,
         crashes=crashes,
+        symmetry=symmetry,
         bounds=world.bounds,
         cut=found.cut,
         verdicts=_verdicts(world.properties, judge, traces, found.cut),
@@ -133,6 +139,23 @@ def _engine(name: str) -> type[Engine]:
     from quorate.check.vector import Vector
 
     return Vector
+
+
+def _refuse(engine: str, crashes: int, symmetry: bool) -> None:
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
+    if symmetry and engine != "plain":
+        raise UsageError(f"engine {engine} knows no symmetry: take engine plain")
+    if not 0 <= crashes <= CRASHES_MAX:
+        raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
+
+
+def _prepared(world: World, network: Network, crashes: int, symmetry: bool) -> tuple[Model, Judge]:
+    if not symmetry:
+        model = Model(world, network, crashes)
+        return model, Judge(model)
+    folded = SymmetricModel(world, network, crashes)
+    return folded, OrbitJudge(folded)
 
 
 @contextlib.contextmanager
@@ -163,7 +186,8 @@ def _verdict(prop: Property, judge: Judge, traces: dict[str, Trace], cut: str | 
     name, kind = prop.name, prop.kind.value
     early = f"the search ended at {cut}" if cut else ""
     if prop.kind is Kind.EVENTUALLY:
-        return Verdict(name, kind, "unknown", NOT_JUDGED)
+        folded = isinstance(judge, OrbitJudge)
+        return Verdict(name, kind, "unknown", NOT_JUDGED_FOLDED if folded else NOT_JUDGED)
     if name in traces:
         return Verdict(name, kind, "violated", trace=traces[name])
     if name in judge.reached:

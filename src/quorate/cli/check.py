@@ -43,6 +43,9 @@ def check_command(
     settings: terminal.Settings = [],  # noqa: B006 - Typer copies it
     network: Annotated[Network | None, typer.Option(help="Default: the world's.")] = None,
     crashes: Annotated[int | None, typer.Option(min=0, help="Default: the world's.")] = None,
+    symmetry: Annotated[
+        bool, typer.Option("--symmetry", help="Take interchangeable nodes for one another.")
+    ] = False,
     mutant: terminal.MutantName = None,
     mutants: Mutants = False,
     everything: Annotated[
@@ -68,12 +71,13 @@ def check_command(
     }
     given = terminal.parse_settings(settings)
     if mutants:
-        if mutant or world or given or trace or network or crashes is not None or everything:
+        others = (mutant, world, given, trace, network, everything, symmetry)
+        if any(others) or crashes is not None:
             raise UsageError("--mutants checks each mutant in its own world: leave out the others")
         return check_mutants((find(protocol).name,) if protocol else names(), how, json)
     if protocol is None:
         raise UsageError("name a protocol; quorate protocols lists them")
-    how |= {"network": network, "crashes": crashes, "go_on": everything}
+    how |= {"network": network, "crashes": crashes, "go_on": everything, "symmetry": symmetry}
     if world is None:
         world = "small" if mutant is None and "small" in find(protocol).worlds else "main"
     header = Header(
@@ -112,7 +116,9 @@ def _report(header: Header, result: Result) -> None:
         + "".join(f"; {bound}" for bound in result.bounds)
     )
     terminal.say(
-        f"{result.distinct:,} distinct states, {result.transitions:,} transitions, "
+        f"{result.distinct:,} distinct states"
+        + (" up to symmetry" if result.symmetry else "")
+        + f", {result.transitions:,} transitions, "
         f"depth {result.depth}, {result.seconds:.1f} s"
         + (f"; cut off at {result.cut}" if result.cut else "")
     )

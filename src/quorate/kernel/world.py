@@ -26,7 +26,8 @@ class Network(enum.Enum):
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """`processes` and `observers` are as they begin. At most `crashes` crashes happen, among
     `crashable` (None: all); `bounds` names in words what the actors' own limits cut off, so that a
-    verdict can say so."""
+    verdict can say so. `symmetry`: groups of interchangeable blocks, each of as many names that
+    travel together, nodes or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2")))."""
 
     processes: tuple[Actor, ...]
     properties: tuple[Property, ...]
@@ -35,6 +36,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int = 0
     crashable: frozenset[NodeId] | None = None
     bounds: tuple[str, ...] = ()
+    symmetry: tuple[tuple[tuple[str, ...], ...], ...] = ()
 
     def __post_init__(self) -> None:
         names = [role.me for process in self.processes for role in roles_of(process)]

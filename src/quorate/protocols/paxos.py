@@ -231,8 +231,7 @@ def world(
         asked: QuorumSystem = Majority(names)
         if thrifty:
             turned = names[i % acceptors :] + names[: i % acceptors]
-            some = turned[: acceptors // 2 + 1]
-            asked = Threshold(some, len(some))
+            asked = Threshold(turned[: acceptors // 2 + 1], acceptors // 2 + 1)
         quorums = Flexible(asked, asked)
         leads.append(Proposer(f"p{i + 1}", quorums, heard, f"v{i + 1}", rounds))
     return World(
@@ -241,6 +240,7 @@ def world(
         crashes=crashes,
         crashable=frozenset(names) | {lead.me for lead in leads},
         bounds=(f"each proposer leads rounds 1 to {rounds}",) if rounds else (),
+        symmetry=tuple(tuple((me,) for me in alike) for alike in (names, heard) if not thrifty),
     )
 
 

@@ -200,6 +200,7 @@ def world(participants: int = 3, crashes: int = 0, inquires: bool = True) -> Wor
         processes=(Coordinator("tm", frozenset(names), frozenset(names[1:])), *works),
         properties=PROPERTIES,
         crashes=crashes,
+        symmetry=(tuple((name,) for name in names[1:]),),
     )
 
 
@@ -214,6 +215,7 @@ def tla(participants: int = 3) -> World:
     return World(
         processes=(Coordinator("tm", names), *(Participant(name, "tm") for name in sorted(names))),
         properties=PROPERTIES,
+        symmetry=(tuple((name,) for name in sorted(names)),),
     )
 
 
