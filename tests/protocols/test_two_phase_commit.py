@@ -201,7 +201,7 @@ def test_a_coordinator_that_stops_blocks_who_is_prepared() -> None:
     assert result.violation is not None
     assert result.violation.name == "no participant is blocked"
     assert result.violation.trace is not None
-    assert [record.line for record in result.violation.trace.records[-1:]] == ["tm crash"]
+    assert "tm crash" in [record.line for record in result.violation.trace.records]
 
 
 def test_nobody_is_blocked_while_the_coordinator_runs() -> None:
