@@ -21,6 +21,7 @@ KERNEL_LINES_MAX = 700
 LONG_FILES = {
     "protocols/multi_paxos.py": 548,
     "protocols/paxos.py": 285,
+    "protocols/paxos_commit.py": 267,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 

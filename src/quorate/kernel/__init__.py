@@ -38,6 +38,7 @@ from quorate.kernel.process import (
     address,
     forces,
     messages_of,
+    placed,
     roles_of,
     unforced_after,
     until_send,

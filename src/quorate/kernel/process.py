@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import msgspec
@@ -65,6 +66,16 @@ class Process(Actor, gc=False):
             for actor, first, part in zip(self.actors, boot.actors, kept, strict=True)
         ]
         return msgspec.structs.replace(boot, actors=tuple(actors))
+
+
+def placed(roles: Iterable[Actor], node_of: Callable[[NodeId], NodeId]) -> tuple[Actor, ...]:
+    """The roles on their nodes; those that share one become a Process of that name."""
+    nodes: dict[NodeId, list[Actor]] = {}
+    for role in roles:
+        nodes.setdefault(node_of(role.me), []).append(role)
+    return tuple(
+        Process(node, tuple(here)) if len(here) > 1 else here[0] for node, here in nodes.items()
+    )
 
 
 def roles_of(actor: Actor) -> tuple[Actor, ...]:

@@ -135,7 +135,7 @@ class Participant(Actor):
             ctx.output(commit.Prepared())
             self.inquire(ctx)
         elif recovered:
-            self.end(ctx, Outcome.ABORTED)  # its work is lost
+            self.abort(ctx)  # its work is lost
         else:
             ctx.set_timer("abort", PARTICIPANT_WORKS_MS)
             if self.begins:
@@ -147,7 +147,7 @@ class Participant(Actor):
         elif timer == "inquire":
             self.inquire(ctx)
         else:
-            self.end(ctx, Outcome.ABORTED)
+            self.abort(ctx)
 
     def on_prepare(self, ctx: Context, src: NodeId, m: Prepare) -> None:
         if self.prepared:
@@ -160,8 +160,14 @@ class Participant(Actor):
         self.prepared = True
         ctx.cancel_timer("abort")
         ctx.output(commit.Prepared())
-        ctx.send(self.coordinator, Prepared())
+        self.vote(ctx)
         self.wait(ctx)
+
+    def vote(self, ctx: Context) -> None:
+        ctx.send(self.coordinator, Prepared())
+
+    def abort(self, ctx: Context) -> None:
+        self.end(ctx, Outcome.ABORTED)
 
     def inquire(self, ctx: Context) -> None:
         ctx.send(self.coordinator, Inquire())

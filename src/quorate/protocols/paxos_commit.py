@@ -1,0 +1,267 @@
+"""Paxos Commit: commit at every participant or at none, whoever leads and whoever stops.
+
+Problem      the participants end one transaction in the same way, even if a coordinator is lost
+Source       Gray and Lamport, Consensus on Transaction Commit, TODS 31(1) 2006, sections 4 and 5
+Model        asynchronous; crash-recovery; links lose, duplicate and reorder; 2f + 1 acceptors
+Roles
+  Participant  works, then has the acceptors vote for prepared or aborted in its instance (RM)
+  Acceptor     votes once in each ballot, in the instances of all participants together
+  Leader       counts the votes; in a later ballot it ends the instances that are still open (TM)
+Messages
+  Prepare      leader → participants — now would be a good time to prepare
+  Vote         participant → acceptors — vote for this in my instance, at ballot 0 (2a)
+  Accepted     acceptor → leader, participants — I voted for these (2b)
+  Commit       leader → participants — the transaction is committed
+  Abort        leader ↔ participants — it is aborted
+  Inquire      participant → leaders — I am prepared; what is to be done?
+  Lead         leader → acceptors — may I lead this ballot in every instance? (1a)
+  Promise      acceptor → leader — yes, and these were my votes (1b)
+  Accept       leader → acceptors — vote for this in each instance (2a)
+Stable
+  Participant.prepared  or it would abort what it left to the acceptors
+  Acceptor.promised     or it would let an old ballot pass that a new one counts on not passing
+  Acceptor.ballot       or a new leader would take older votes for the most recent
+  Acceptor.votes        or a new leader would not learn of a value that may be chosen
+  Leader.round          or a restarted leader would use one ballot for two sets of values
+Guarantees   agreement, stability, unanimity, nontriviality, termination
+Cost         with n participants: nf + f + 3n - 1 messages, 5 delays (f = 0: 4), n + f + 1 forced
+             writes; faster: 2nf + 3n - 1 messages, 4 delays
+Deviations   one ballot for all instances; acceptors do not answer old ballots
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from quorate.kernel import (
+    Actor,
+    Ballot,
+    Context,
+    Majority,
+    Map,
+    Message,
+    NodeId,
+    Stable,
+    World,
+    placed,
+)
+from quorate.properties.commit import Began, Decided, Outcome
+from quorate.protocols import two_phase_commit
+from quorate.protocols.two_phase_commit import NEWS, Abort, Commit, Inquire, Prepare
+
+LEAD_MS = (50, 400)
+
+Value = Literal["prepared", "aborted"]
+Values = tuple[tuple[NodeId, Value], ...]
+
+
+class Vote(Message, frozen=True):
+    value: Value
+
+
+class Accepted(Message, frozen=True):
+    ballot: Ballot
+    values: Values
+
+
+class Lead(Message, frozen=True):
+    ballot: Ballot
+
+
+class Promise(Message, frozen=True):
+    ballot: Ballot
+    voted: Ballot
+    votes: Values
+
+
+class Accept(Message, frozen=True):
+    ballot: Ballot
+    values: Values
+
+
+Msg = Prepare | Vote | Accepted | Commit | Abort | Inquire | Lead | Promise | Accept
+
+
+class Transaction(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """Who takes part in it."""
+
+    participants: tuple[NodeId, ...]
+    acceptors: Majority
+    leaders: tuple[NodeId, ...]
+
+    def outcome(self, accepted: frozenset[tuple[NodeId, Values]]) -> Outcome | None:
+        """What a quorum has voted for at one ballot comes to; one aborted instance aborts all."""
+        for votes in sorted({votes for _, votes in accepted}):
+            if self.acceptors.won(frozenset(who for who, its in accepted if its == votes)):
+                aborted = "aborted" in dict(votes).values()
+                return Outcome.ABORTED if aborted else Outcome.COMMITTED
+        return None
+
+
+class Participant(two_phase_commit.Participant, kw_only=True):
+    """That of two-phase commit, but acceptors vote for what it wants."""
+
+    tx: Transaction
+    accepted: frozenset[tuple[NodeId, Values]] = frozenset()
+
+    def vote(self, ctx: Context, value: Value = "prepared") -> None:
+        # While nothing fails, f + 1 acceptors are enough.
+        acceptors = self.tx.acceptors.nodes
+        ctx.broadcast(acceptors[: len(acceptors) // 2 + 1], Vote(value))
+        if self.begins and self.prepared:
+            ctx.send(self.coordinator, Inquire())
+
+    def abort(self, ctx: Context) -> None:
+        # It has not been prepared, so nothing but aborted can be chosen in its instance.
+        self.end(ctx, Outcome.ABORTED)
+        self.vote(ctx, "aborted")
+
+    def inquire(self, ctx: Context) -> None:
+        ctx.broadcast(self.tx.leaders, Inquire())
+        self.wait(ctx)
+
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        self.accepted |= {(src, m.values)}
+        outcome = self.tx.outcome(self.accepted)
+        if outcome is not None:
+            self.end(ctx, outcome)
+
+
+class Acceptor(Actor):
+    """Votes once in each ballot, in the instances of all participants together."""
+
+    tx: Transaction
+    learners: tuple[NodeId, ...]
+    promised: Stable[Ballot] = Ballot()
+    ballot: Stable[Ballot] = Ballot()
+    votes: Stable[Values] = ()
+
+    def on_vote(self, ctx: Context, src: NodeId, m: Vote) -> None:
+        if self.promised != Ballot() or src in dict(self.votes):
+            return ctx.ignore("ballot 0 is over for it")
+        self.votes = tuple(sorted((*self.votes, (src, m.value))))
+        if len(self.votes) == len(self.tx.participants) or m.value == "aborted":
+            ctx.broadcast(self.learners, Accepted(Ballot(), self.votes))
+
+    def on_lead(self, ctx: Context, src: NodeId, m: Lead) -> None:
+        if m.ballot <= self.promised:
+            return ctx.ignore("promised this or a higher ballot")
+        self.promised = m.ballot
+        ctx.send(src, Promise(m.ballot, self.ballot, self.votes))
+
+    def on_accept(self, ctx: Context, src: NodeId, m: Accept) -> None:
+        if m.ballot < self.promised:
+            return ctx.ignore("promised a higher ballot")
+        self.promised = self.ballot = m.ballot
+        self.votes = m.values
+        ctx.send(src, Accepted(m.ballot, m.values))
+
+
+class Leader(Actor):
+    """Counts the votes; in a later ballot it ends the instances that are still open."""
+
+    tx: Transaction
+    rounds_max: int = 0
+    round: Stable[int] = 0
+    alert: bool = False
+    asking: bool = False
+    promises: Map[NodeId, Promise] = Map()
+    accepted: frozenset[tuple[NodeId, Values]] = frozenset()
+    outcome: Outcome | None = None
+
+    @property
+    def ballot(self) -> Ballot:
+        return Ballot(self.round, self.me) if self.round else Ballot()
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        ctx.output(Began(frozenset(self.tx.participants)))
+
+    def on_inquire(self, ctx: Context, src: NodeId, m: Inquire) -> None:
+        if self.outcome is not None:
+            return ctx.send(src, NEWS[self.outcome])
+        if not self.alert:
+            self.alert = True
+            ctx.broadcast(frozenset(self.tx.participants) - {src}, Prepare())
+            ctx.set_timer("lead", LEAD_MS)
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        self.alert = False
+        if self.rounds_max and self.round >= self.rounds_max:
+            return ctx.ignore("no rounds left")
+        self.round, self.asking = self.round + 1, True
+        self.promises, self.accepted = Map(), frozenset()
+        ctx.broadcast(self.tx.acceptors.nodes, Lead(self.ballot))
+
+    def on_promise(self, ctx: Context, src: NodeId, m: Promise) -> None:
+        if m.ballot != self.ballot or not self.asking:
+            return ctx.ignore("not the open ballot")
+        self.promises = self.promises.put(src, m)
+        if self.tx.acceptors.won(frozenset(self.promises.keys())):
+            self.asking = False
+            values = tuple((p, self.suitable(p)) for p in self.tx.participants)
+            ctx.broadcast(self.tx.acceptors.nodes, Accept(m.ballot, values))
+
+    def suitable(self, participant: NodeId) -> Value:
+        """The most recent value that a promise reports; aborted, where there is none."""
+        reports = [(m.voted, dict(m.votes).get(participant)) for _, m in self.promises.sorted()]
+        votes = [(ballot, value) for ballot, value in reports if value is not None]
+        return max(votes)[1] if votes else "aborted"
+
+    def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
+        if m.ballot != self.ballot or self.outcome is not None:
+            return ctx.ignore("not the open ballot")
+        self.accepted |= {(src, m.values)}
+        self.outcome = self.tx.outcome(self.accepted)
+        if self.outcome is not None:
+            self.accepted = frozenset()
+            ctx.cancel_timer("lead")
+            ctx.output(Decided(self.outcome))
+            ctx.broadcast(self.tx.participants, NEWS[self.outcome])
+
+
+PROPERTIES = two_phase_commit.PROPERTIES
+
+
+def world(
+    participants: int = 3,
+    faults: int = 1,
+    leaders: int = 2,
+    rounds: int = 0,
+    faster: bool = False,
+    placed_as: Literal["beside", "colocated", "apart"] = "beside",
+) -> World:
+    """Participants rm1…, acceptors a1…, leaders l1…, of which l1 counts the votes of ballot 0.
+
+    `faster`: acceptors answer the participants. `beside`: a1 and l1 share a node, and so on;
+    `colocated`: with rm1. 0 rounds: no end.
+    """
+    rms = tuple(f"rm{i}" for i in range(1, participants + 1))
+    acceptors = tuple(f"a{i}" for i in range(1, 2 * faults + 2))
+    leads = tuple(f"l{i}" for i in range(1, leaders + 1))
+    tx = Transaction(rms, Majority(acceptors), leads)
+
+    def node_of(role: NodeId) -> NodeId:
+        alone = placed_as == "apart" or (placed_as == "beside" and role in rms)
+        return role if alone else "n" + role.strip("rmal")
+
+    roles: list[Actor] = [
+        Participant(rm, leads[0], rm == "rm1", inquires=True, tx=tx) for rm in rms
+    ]
+    roles += [Acceptor(name, tx, rms if faster else leads[:1]) for name in acceptors]
+    roles += [Leader(name, tx, rounds) for name in leads]
+    return World(
+        processes=placed(roles, node_of),
+        properties=PROPERTIES,
+        bounds=(f"each leader leads ballots 1 to {rounds}",) if rounds else (),
+    )
+
+
+def small(faults: int = 1, rounds: int = 1, faster: bool = False) -> World:
+    """Two participants, and one leader of few ballots: it can be explored to its end."""
+    return world(2, faults, 1, rounds, faster, "apart")
+
+
+WORLDS = {"main": world, "small": small}
+QUIET: dict[str, object] = {}
