@@ -16,7 +16,7 @@ from meta.source import PACKAGE, ROOT, files, label, module, tree
 FILE_LINES_MAX = 400
 PROTOCOL_LINES = (80, 250)
 FUNCTION_LINES_MAX = 50
-KERNEL_LINES_MAX = 700
+KERNEL_LINES_MAX = 800
 
 LONG_FILES = {
     "protocols/multi_paxos.py": 548,
