@@ -21,7 +21,7 @@ KERNEL_LINES_MAX = 800
 LONG_FILES = {
     "protocols/multi_paxos.py": 548,
     "protocols/paxos.py": 285,
-    "protocols/paxos_commit.py": 267,
+    "protocols/paxos_commit.py": 285,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 

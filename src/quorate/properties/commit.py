@@ -61,14 +61,13 @@ def _committed(view: View) -> bool:
     return any(outcome is Outcome.COMMITTED for _, outcome in _decisions(view))
 
 
-def _ended(view: View) -> bool:
-    participants = _participants(view)
-    return bool(participants) and participants <= {node for node, _ in _decisions(view)}
-
-
 def _free(view: View) -> bool:
     live = _participants(view) & set(view.actors)
     return live <= {node for node, _ in _decisions(view)}
+
+
+def _ended(view: View) -> bool:
+    return bool(_participants(view)) and _free(view)
 
 
 agreement = always("AC1 agreement", _agree)
@@ -84,8 +83,8 @@ nontriviality = sometimes("AC4 commit is reachable", _committed)
 """Some run commits. AC4 asks it of each run without failures in which all are prepared; to a node
 that waits, a failure and a slow message look alike, so here it is asked that one such run does."""
 
-termination = eventually("AC5 termination", _ended)
-"""Once failures have been repaired, every participant decides."""
+termination = eventually("AC5 termination", _ended, states=True)
+"""Once failures have been repaired, every participant that is there decides."""
 
 nonblocking = at_rest("no participant is blocked", _free, states=True)
 """Every participant that still runs decides, although others have stopped for good."""

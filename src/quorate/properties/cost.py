@@ -36,7 +36,8 @@ QUANTITIES = {
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """A message goes from one node to another; within a node it costs nothing. `delays` is the
+    """A message goes from one node to another; within a node it costs nothing,
+    and what one step sends to one node is one message. `delays` is the
     largest number of messages of which each waits for the one before; `write_delays` is the same
     for forced writes. A forced write counts when a message that counts has to wait for it.
 

@@ -24,8 +24,9 @@ Stable
   Acceptor.votes        or a new leader would not learn of a value that may be chosen
   Leader.round          or a restarted leader would use one ballot for two sets of values
 Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         with n participants: nf + f + 3n - 1 messages, 5 delays (f = 0: 4), n + f + 1 forced
-             writes; faster: 2nf + 3n - 1 messages, 4 delays
+Cost         until all participants have ended: participants·faults·(1 + faster) + 3·participants -
+             1 + faults·(1 - faster) messages, 4 if faster else 5 message delays, participants +
+             faults + 1 forced writes, 3 write delays
 Deviations   one ballot for all instances; acceptors do not answer old ballots
 """
 
@@ -48,6 +49,7 @@ from quorate.kernel import (
     placed,
 )
 from quorate.properties.commit import Began, Decided, Outcome
+from quorate.properties.cost import Cost
 from quorate.protocols import two_phase_commit
 from quorate.protocols.two_phase_commit import NEWS, Abort, Commit, Inquire, Prepare
 
@@ -137,12 +139,14 @@ class Acceptor(Actor):
     promised: Stable[Ballot] = Ballot()
     ballot: Stable[Ballot] = Ballot()
     votes: Stable[Values] = ()
+    wanted: Values = ()
 
     def on_vote(self, ctx: Context, src: NodeId, m: Vote) -> None:
-        if self.promised != Ballot() or src in dict(self.votes):
+        if self.promised != Ballot() or src in dict(self.wanted):
             return ctx.ignore("ballot 0 is over for it")
-        self.votes = tuple(sorted((*self.votes, (src, m.value))))
-        if len(self.votes) == len(self.tx.participants) or m.value == "aborted":
+        self.wanted = tuple(sorted((*self.wanted, (src, m.value))))
+        if len(self.wanted) == len(self.tx.participants) or m.value == "aborted":
+            self.votes = self.wanted  # one forced write for all instances
             ctx.broadcast(self.learners, Accepted(Ballot(), self.votes))
 
     def on_lead(self, ctx: Context, src: NodeId, m: Lead) -> None:
@@ -181,13 +185,13 @@ class Leader(Actor):
     def on_inquire(self, ctx: Context, src: NodeId, m: Inquire) -> None:
         if self.outcome is not None:
             return ctx.send(src, NEWS[self.outcome])
-        if not self.alert:
-            self.alert = True
+        self.alert = not self.alert
+        if self.alert:
             ctx.broadcast(frozenset(self.tx.participants) - {src}, Prepare())
+        else:  # somebody has waited for long
             ctx.set_timer("lead", LEAD_MS)
 
     def on_timer(self, ctx: Context, timer: str) -> None:
-        self.alert = False
         if self.rounds_max and self.round >= self.rounds_max:
             return ctx.ignore("no rounds left")
         self.round, self.asking = self.round + 1, True
@@ -230,12 +234,13 @@ def world(
     leaders: int = 2,
     rounds: int = 0,
     faster: bool = False,
-    placed_as: Literal["beside", "colocated", "apart"] = "beside",
+    colocated: bool = False,
+    apart: bool = False,
 ) -> World:
     """Participants rm1…, acceptors a1…, leaders l1…, of which l1 counts the votes of ballot 0.
 
-    `faster`: acceptors answer the participants. `beside`: a1 and l1 share a node, and so on;
-    `colocated`: with rm1. 0 rounds: no end.
+    a1 and l1 share a node, and so on; `colocated`: with rm1; or all are `apart`. `faster`:
+    acceptors answer the participants. 0 rounds: no end.
     """
     rms = tuple(f"rm{i}" for i in range(1, participants + 1))
     acceptors = tuple(f"a{i}" for i in range(1, 2 * faults + 2))
@@ -243,7 +248,7 @@ def world(
     tx = Transaction(rms, Majority(acceptors), leads)
 
     def node_of(role: NodeId) -> NodeId:
-        alone = placed_as == "apart" or (placed_as == "beside" and role in rms)
+        alone = apart or (role in rms and not colocated)
         return role if alone else "n" + role.strip("rmal")
 
     roles: list[Actor] = [
@@ -260,7 +265,20 @@ def world(
 
 def small(faults: int = 1, rounds: int = 1, faster: bool = False) -> World:
     """Two participants, and one leader of few ballots: it can be explored to its end."""
-    return world(2, faults, 1, rounds, faster, "apart")
+    return world(2, faults, 1, rounds, faster, apart=True)
+
+
+def cost(participants: int, faults: int, faster: bool) -> Cost:
+    """until all participants have ended"""
+    return Cost(
+        messages=participants * faults * (1 + faster)
+        + 3 * participants
+        - 1
+        + faults * (1 - faster),
+        delays=4 if faster else 5,
+        forced_writes=participants + faults + 1,
+        write_delays=3,
+    )
 
 
 WORLDS = {"main": world, "small": small}

@@ -35,13 +35,20 @@ def measure(diagram: SpaceTime, counted: tuple[type[Message], ...] = ()) -> Cost
                 longest = max(longest, hops)
         chain = here[step.node] = hops, forced + (index in writes)
         chains.append(chain)
+    # What one step sends to one node travels together.
+    envelopes = {_envelope(diagram, number) for number in messages}
     return Cost(
-        messages=len(messages),
+        messages=len(envelopes),
         delays=longest,
         forced_writes=len(writes),
         write_delays=max((forced for _, forced in chains), default=0),
         counted=counted,
     )
+
+
+def _envelope(diagram: SpaceTime, number: int) -> tuple[int | None, int]:
+    message = diagram.messages[number]
+    return message.sent, number if message.sent is None else message.target
 
 
 def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> set[int]:
