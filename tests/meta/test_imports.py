@@ -20,7 +20,7 @@ ALLOWED = {
     "protocols": {"kernel", "properties"},
     "mutants": AGREEMENT,
     "adversary": CORE,
-    "check": {"kernel", "properties", "traces"},
+    "check": {"kernel", "adversary", "properties", "traces"},
     "traces": {"kernel", "properties"},
     # Campaigns name their world, since a world cannot travel to another process; a simulated disk
     # holds a log as the runtime writes and reads it.

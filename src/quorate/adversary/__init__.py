@@ -10,6 +10,7 @@ from quorate.adversary.equivocator import Equivocator
 from quorate.adversary.selfish import Selfish
 from quorate.adversary.silent import Silent
 from quorate.adversary.strategy import Anonymous, Strategy, armed, is_faithful
+from quorate.adversary.traitor import Traitor, embodied
 from quorate.kernel import NodeId, UsageError, World
 
 STRATEGIES: dict[str, type[Strategy]] = {

@@ -80,7 +80,8 @@ def armed(process: Actor, strategy: type[Strategy], names: tuple[NodeId, ...]) -
 
 def is_faithful(actor: Actor) -> bool:
     """Whether what this node says and stores counts when properties are judged."""
-    return not isinstance(actor, Strategy) or actor.faithful
+    roles = (actor, *roles_of(actor))
+    return all(getattr(type(role), "faithful", True) for role in roles)
 
 
 @functools.cache
@@ -109,10 +110,10 @@ def _refuse_forgery(actor: Actor, event: Event, effects: tuple[Effect, ...]) -> 
     for effect in effects:
         if type(effect) is By and effect.role not in mine:
             raise UsageError(f"the strategy of {actor.me} speaks under the name of {effect.role}")
-    foreign = {proof for proof in proofs if _owner(proof) not in mine}
+    foreign = {proof for proof in proofs if owner(proof) not in mine}
     forged = foreign.difference(proofs_in(actor), proofs_in(event)) if foreign else ()
     if forged:
-        whose = min(map(_owner, forged))
+        whose = min(map(owner, forged))
         raise UsageError(f"the strategy of {actor.me} uses the key of {whose}")
 
 
@@ -128,5 +129,6 @@ def proofs_in(value: object) -> Iterator[Signed | Authenticated]:
             yield from proofs_in(item)
 
 
-def _owner(proof: Signed | Authenticated) -> NodeId:
+def owner(proof: Signed | Authenticated) -> NodeId:
+    """Whose key a proof is made with."""
     return proof.signer if isinstance(proof, Signed) else proof.sender

@@ -14,6 +14,8 @@ Cuts      a node may crash within a step: its writes are on disk, but only what 
           its sends left. Explored on reliable links and where nodes may stop; elsewhere a message
           that never left is one that never arrives, so that nothing new would be seen. On
           reliable links a node may also crash with a message that it took and did not handle.
+Lies      what a Byzantine process may send may arrive at any time, on any network; it does nothing
+          else, and what is sent to it is gone.
 Failures  a node whose handler raises stops for good, and no property survives that unnoticed.
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from quorate.adversary import embodied
 from quorate.check.observers import Observers, Stated
 from quorate.kernel import (
     Actor,
@@ -105,10 +108,15 @@ class Model:
         for process in world.processes:
             if any(isinstance(role, Timed) for role in roles_of(process)):
                 raise UsageError(f"{process.me} is Timed: the checker has no clock; simulate it")
-        self.world = world
+        self.world = world = embodied(world)
         self.crashes = crashes
         self.boots = world.processes
-        self.crashable = [world.may_crash(boot) for boot in self.boots]
+        hosts = world.hosts()
+        self.traitors = {hosts[name] for name in world.byzantine}
+        self.crashable = [
+            world.may_crash(boot) and index not in self.traitors
+            for index, boot in enumerate(self.boots)
+        ]
         self.queues = network is Network.FIFO
         self.reliable = network is not Network.SET
         self.stops = any(prop.kind is Kind.AT_REST for prop in world.properties)
@@ -118,11 +126,18 @@ class Model:
         self.envelopes: list[Envelope] = []
         self.target: list[int] = []  # by envelope: the index of the process that receives it
         self.observers = Observers(world.observers)
-        self.hosts = world.hosts()
+        self.hosts = {role: index for role, index in hosts.items() if index not in self.traitors}
+        self.lies: list[list[Event]] = [[] for _ in self.boots]  # by process: what it may be told
+        for src, universe in world.byzantine.items():
+            for to, msg in universe:
+                if to in self.hosts:
+                    index = self.hosts[to]
+                    self.lies[index].append(address(self.boots[index], to, Receive(src, msg)))
         self._local_ids: list[dict[Local, int]] = [{} for _ in self.boots]
         self._fact_ids: list[dict[Any, int]] = [{} for _ in self.boots]
         self._envelope_ids: dict[Envelope, int] = {}
         self._own: dict[tuple[int, int], tuple[Move, ...]] = {}
+        self._hear: dict[tuple[int, int], tuple[Move, ...]] = {}
         self._taken: dict[tuple[int, int], Move | None] = {}
         self._crash: dict[tuple[int, int], tuple[Move, ...]] = {}
         self._crash_taking: dict[tuple[int, int], tuple[Move, ...]] = {}
@@ -132,6 +147,8 @@ class Model:
     def starts(self, process: int) -> tuple[Move, ...]:
         """The ways in which a process can begin."""
         boot = Local(self.boots[process])
+        if process in self.traitors:
+            return (Move(self.intern(process, boot._replace(up=False)), (), 0, 0, (Start(),)),)
         return self._moves(process, None, self._begin(process, boot, Start(), self.crashes))
 
     def own(self, process: int, local: int) -> tuple[Move, ...]:
@@ -141,6 +158,15 @@ class Model:
             before = self.locals[process][local]
             ways = (self._step_way(process, before, event) for event in self._events(before))
             known = self._own[process, local] = self._moves(process, local, ways)
+        return known
+
+    def hear(self, process: int, local: int) -> tuple[Move, ...]:
+        """What Byzantine processes may bring about in another one."""
+        known = self._hear.get((process, local))
+        if known is None:
+            before = self.locals[process][local]
+            ways = (self._step_way(process, before, lie) for lie in self.lies[process] if before.up)
+            known = self._hear[process, local] = self._moves(process, local, ways)
         return known
 
     def take(self, envelope: int, local: int) -> Move | None:
@@ -162,7 +188,7 @@ class Model:
         if known is None:
             before = self.locals[process][local]
             cases = self._between(before)
-            for event in self._events(before):
+            for event in (*self._events(before), *self.lies[process]):
                 cases += self._cuts(before, event)
             known = self._crash[process, local] = self._crashes(process, local, before, cases)
         return known

@@ -47,9 +47,9 @@ class Plain:
         self._model, self._judge, self._go_on = model, judge, go_on
         self._layout = Layout(count, bool(model.world.observers))
         self._links = LINKS[network](model, self._layout.base)
-        falling = [p for p in range(count) if model.crashes and model.crashable[p]]
+        falling = [p for p in range(count) if self._befalls(p)]
         self._own = count
-        self._who = [*range(count), *falling]  # by table: those of crashes come last
+        self._who = [*range(count), *falling]  # by table: those of what befalls them come last
         self._tables = [self._table(number) for number in range(len(self._who))]
         self._masks = [0] * len(self._who)
         self._orbits: Orbits | None = None
@@ -110,6 +110,10 @@ class Plain:
                 if found == after:
                     return element
         raise AssertionError("a state does not follow from the one it was reached from")
+
+    def _befalls(self, process: int) -> bool:
+        model = self._model
+        return bool(model.lies[process] or (model.crashes and model.crashable[process]))
 
     # The search.
 
@@ -185,7 +189,7 @@ class Plain:
         return bool(self._judge.broken) and not self._go_on
 
     def _rests(self, state: int) -> bool:
-        """Whether whatever can happen, crashes aside, leaves everything as it is."""
+        """Whether whatever can happen, crashes and lies aside, leaves everything as it is."""
         for table, mask in zip(self._tables[: self._own], self._masks, strict=False):
             for added, bits, _, stated in table[state & mask]:
                 if self._observed(state, state + added | bits, stated) != state:
@@ -227,6 +231,8 @@ class Plain:
             for move in self._model.own(process, local):
                 yield self._step(process, state, None, move), move
             return
+        for move in self._model.hear(process, local):
+            yield self._step(process, state, None, move), move
         left = self._model.crashes - self._layout.crashes(state)
         if left:
             for move in self._model.crash(process, local):

@@ -36,6 +36,9 @@ class SymmetricModel(Model):
     def own(self, process: int, local: int) -> tuple[Move, ...]:
         return self._sure_of(("own", process, local))
 
+    def hear(self, process: int, local: int) -> tuple[Move, ...]:
+        return self._sure_of(("hear", process, local))
+
     def take(self, envelope: int, local: int) -> Move | None:
         return next(iter(self._sure_of(("take", envelope, local))), None)
 
@@ -77,6 +80,8 @@ class SymmetricModel(Model):
                 return super().starts(first)
             case "own":
                 return super().own(first, second)
+            case "hear":
+                return super().hear(first, second)
             case "crash":
                 return super().crash(first, second)
             case "crash_taking":
@@ -89,7 +94,7 @@ class SymmetricModel(Model):
         match kind:
             case "start":
                 return kind, permutation.process[first], second
-            case "own" | "crash":
+            case "own" | "hear" | "crash":
                 return kind, permutation.process[first], permutation.local(first, second)
             case "see":
                 return kind, permutation.observers(first), permutation.stated(second)

@@ -26,7 +26,7 @@ class Wider(Exception):
 class Successors(NamedTuple):
     """What can happen in some rows: for each of `rows`, the place of the row that it comes from.
 
-    `restless` tells for each row expanded whether anything but a crash would change it.
+    `restless` tells for each row expanded whether anything that is due would change it.
     """
 
     rows: Words
@@ -43,12 +43,12 @@ class _Moves:
         self.facts = np.zeros(1, np.int64)
         self.count = np.full(1, _UNKNOWN, np.int64)
         self.first = np.zeros(1, np.int64)
-        self.leaves = np.zeros(1, bool)  # whether a move that is no crash ends in another view
+        self.leaves = np.zeros(1, bool)  # whether a move that is due ends in another view
         self.size = 0  # moves that have a place in the arrays by move
         self.change = np.zeros(1, np.int64)
         self.step = np.zeros(1, np.uint64)
         self.acts = np.zeros(1, np.int64)
-        self.still = np.zeros(1, bool)  # whether it is no crash and ends in the same view
+        self.still = np.zeros(1, bool)  # whether it is due and ends in the same view
         self.any_still = False
 
 
@@ -168,8 +168,8 @@ class Tables:
         first = moves.size
         leaves = False
         for ahead in self.views.moves(process, view):
-            still = ahead.to == view and not ahead.crashes
-            leaves |= ahead.to != view and not ahead.crashes
+            still = ahead.to == view and ahead.due
+            leaves |= ahead.to != view and ahead.due
             moves.change = _put(moves.change, moves.size, ahead.to - view)
             moves.acts = _put(moves.acts, moves.size, self._acts_number(ahead.acts))
             moves.still = _put(moves.still, moves.size, still)

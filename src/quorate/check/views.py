@@ -24,11 +24,12 @@ Acts = tuple[tuple[int, int], ...]
 
 
 class Ahead(NamedTuple):
-    """One way to go on from a view: the view then, and what changes elsewhere."""
+    """One way to go on from a view: the view then, and what changes elsewhere. Crashes and lies
+    are not `due`: a state is at rest though they may happen."""
 
     to: int
     acts: Acts
-    crashes: int
+    due: bool
     happenings: tuple[Happening, ...]
 
 
@@ -104,7 +105,7 @@ class Views:
             yield row, [(process, move.happenings) for process, move in enumerate(moves)]
 
     def moves(self, process: int, view: int) -> Iterator[Ahead]:
-        """What a process can do: deliveries, timers and choices, crashes; always in this order."""
+        """What a process can do: deliveries, timers, choices, lies, crashes: in this order."""
         model = self.model
         local, inbox = self.columns[process].values[view]
         for envelope in self._inbox.waiting(inbox):
@@ -113,6 +114,8 @@ class Views:
                 yield self._ahead(process, self._inbox.take(inbox, envelope), move)
         for move in model.own(process, local):
             yield self._ahead(process, inbox, move)
+        for move in model.hear(process, local):
+            yield self._ahead(process, inbox, move)._replace(due=False)
         if not (model.crashes and model.crashable[process]):
             return
         for move in model.crash(process, local):
@@ -152,7 +155,7 @@ class Views:
             shown = self.columns[self.observers_at].action((move.stated, move.idle))
             acts.append((self.observers_at, shown))
         to = self.columns[process].number((move.local, own))
-        return Ahead(to, tuple(acts), move.crashes, move.happenings)
+        return Ahead(to, tuple(acts), not move.crashes, move.happenings)
 
     def _arrive(self, view: tuple[int, Any], sent: tuple[int, ...]) -> tuple[int, Any]:
         local, inbox = view

@@ -12,7 +12,7 @@ from quorate.kernel.actor import Actor
 from quorate.kernel.errors import UsageError
 from quorate.kernel.process import roles_of
 from quorate.kernel.property import Observer, Property
-from quorate.kernel.values import NodeId, refuse_mutable
+from quorate.kernel.values import Message, NodeId, refuse_mutable
 
 
 class Network(enum.Enum):
@@ -27,7 +27,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """`processes` and `observers` are as they begin. At most `crashes` crashes happen, among
     `crashable` (None: all); `bounds` names in words what the actors' own limits cut off, so that a
     verdict can say so. `symmetry`: groups of interchangeable blocks, each of as many names that
-    travel together, nodes or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2")))."""
+    travel together, nodes or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2"))).
+    `byzantine`: the nodes that may at any time send whatever of their universe, in place of what
+    their processes say; each message with the node that it may be sent to."""
 
     processes: tuple[Actor, ...]
     properties: tuple[Property, ...]
@@ -37,6 +39,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     crashable: frozenset[NodeId] | None = None
     bounds: tuple[str, ...] = ()
     symmetry: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    byzantine: dict[NodeId, tuple[tuple[NodeId, Message], ...]] = {}
 
     def __post_init__(self) -> None:
         names = [role.me for process in self.processes for role in roles_of(process)]

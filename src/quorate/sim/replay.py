@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.adversary import is_faithful
+from quorate.adversary import embodied, is_faithful
 from quorate.kernel import (
     Actor,
     By,
@@ -96,6 +96,7 @@ class _Node(Life):
 
 class _Run:
     def __init__(self, world: World) -> None:
+        world = embodied(world)
         self.nodes = {process.me: _Node(process) for process in world.processes}
         self.sent: set[tuple[NodeId, NodeId, Any]] = set()
         self.judge = Judge(world, self._roles)

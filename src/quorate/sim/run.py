@@ -6,7 +6,7 @@ import gc
 
 import msgspec
 
-from quorate.adversary import arm
+from quorate.adversary import arm, embodied
 from quorate.kernel import Header, Trace, World
 from quorate.sim.engine import Simulation
 from quorate.sim.faults import Faults
@@ -45,7 +45,7 @@ def simulate(
 ) -> Run:
     """Run a world under one seed; with a header, keep the trace."""
     hidden = [(process.me, "anonymous") for process in world.processes if faults.anonymous]
-    world = arm(world, hidden)
+    world = arm(embodied(world), hidden)
     simulation = Simulation(world, seed, faults, tracing=header is not None)
     judge = simulation.judge
     collecting = gc.isenabled()
