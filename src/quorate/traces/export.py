@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quorate.kernel import Actor, Trace, UsageError
 from quorate.traces.chrome import chrome
+from quorate.traces.html import html
 from quorate.traces.jepsen import edn, json_lines
 from quorate.traces.mermaid import mermaid
 from quorate.traces.shiviz import shiviz
@@ -18,6 +19,7 @@ OWN = (".json", ".jsonl", ".trace", "")
 """Quorate's own format, which can be replayed."""
 
 FORMATS: dict[str, Callable[[SpaceTime], str]] = {
+    ".html": html,
     ".txt": lambda diagram: text_diagram(diagram, TEXT_WIDTH) + "\n",
     ".shiviz": shiviz,
     ".edn": edn,
