@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from quorate.check import check
@@ -70,9 +72,18 @@ def test_a_property_that_reads_states_is_judged_where_nothing_is_stated() -> Non
     assert result.verdicts[1].trace is None
 
 
-def test_a_property_on_facts_gets_no_actors() -> None:
-    result = check(counting(always("sees nobody", lambda v: not v.actors)))
-    assert result.exit_code == 0
+@pytest.mark.parametrize(
+    "reads",
+    [
+        lambda view: any(view.roles(Actor)),
+        lambda view: "a" in view.actors,
+        lambda view: not view.actors,
+    ],
+)
+def test_a_property_that_reads_actors_must_say_so(reads: Callable[[View], bool]) -> None:
+    # It would hold of no actors at all, and nobody would notice.
+    with pytest.raises(UsageError, match="'reads' reads actors: make it with states=True"):
+        check(counting(always("reads", reads)))
 
 
 def test_groups_are_judged_apart_and_facts_outside_them_do_not_matter() -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from quorate.kernel import UsageError, World
 from quorate.mutants import find_mutants
-from quorate.protocols import all_protocols, build_world, find, names, settings_of, world_maker
+from quorate.protocols import (
+    all_protocols,
+    build_world,
+    find,
+    names,
+    settings_of,
+    world_maker,
+    worlds_of,
+)
 
 
 def test_every_module_is_in_the_catalogue_by_name() -> None:
@@ -64,3 +73,50 @@ def test_settings_are_listed_with_their_defaults() -> None:
 def test_a_mutant_is_built_in_its_own_world() -> None:
     for mutant in find_mutants("paxos"):
         assert isinstance(build_world("paxos", mutant=mutant.name), World)
+
+
+# A file is as good as a name.
+
+FILE = """
+from quorate.kernel import Actor, World
+
+class Idle(Actor):
+    pass
+
+def world(nodes: int = 2) -> World:
+    return World(processes=tuple(Idle(f"n{i}") for i in range(nodes)), properties=())
+"""
+
+
+def test_a_world_of_a_file_is_built_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "idle.py"
+    path.write_text(FILE)
+    assert len(build_world(str(path), settings={"nodes": "3"}).processes) == 3
+    assert list(worlds_of(str(path))) == ["main"]
+
+
+def test_a_file_may_name_several_worlds(tmp_path: Path) -> None:
+    path = tmp_path / "several.py"
+    path.write_text(FILE + "WORLDS = {'main': world, 'one': lambda: world(1)}\n")
+    assert len(build_world(str(path), "one").processes) == 1
+    with pytest.raises(UsageError, match="no world 'two'"):
+        build_world(str(path), "two")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no file .*file.py"),
+        ("x = 1\n", "has no function `world`"),
+        ("\nimport nothing_of_that_name\n", "in line 2: ModuleNotFoundError: No module named"),
+        ("def\n", r"file.py: SyntaxError: invalid syntax \(file.py, line 1\)"),
+    ],
+)
+def test_a_file_that_is_no_protocol_is_refused_with_the_reason(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    path = tmp_path / "file.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        worlds_of(str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from itertools import chain
 from typing import Any, TypeVar, cast
 
@@ -10,7 +10,18 @@ import msgspec
 
 from quorate.check.model import Model
 from quorate.check.observers import Stated
-from quorate.kernel import Actor, Fact, Kind, NodeId, Observer, Property, Trace, View, roles_of
+from quorate.kernel import (
+    Actor,
+    Fact,
+    Kind,
+    NodeId,
+    Observer,
+    Property,
+    Trace,
+    View,
+    Withheld,
+    roles_of,
+)
 
 Locals = tuple[int, ...]
 """A global state without its network: a local state, by number, for each process."""
@@ -33,10 +44,9 @@ class _Asked:
     """The View of a predicate on facts, noting which kinds of them it asks for: to that predicate
     the others do not matter. It gets no actors, since what was seen is known by its facts alone."""
 
-    actors: Mapping[NodeId, Actor | Observer] = {}
-
-    def __init__(self, facts: Stated) -> None:
+    def __init__(self, facts: Stated, reader: str) -> None:
         self._facts = facts
+        self.actors = Withheld(reader)
         self.kinds: set[type] = set()
 
     @property
@@ -49,7 +59,7 @@ class _Asked:
         return ((node, fact) for node, fact in self._facts if isinstance(fact, kind))
 
     def roles(self, kind: type[A]) -> Iterator[A]:
-        return iter(())
+        return (actor for actor in self.actors.values() if isinstance(actor, kind))
 
 
 class _Predicate:
@@ -92,7 +102,7 @@ class _Predicate:
         if self.prop.per is not None:
             groups = _groups(self.prop.per, stated)
             return all(self._group(group) for group in groups)
-        asked = _Asked(stated)
+        asked = _Asked(stated, self.prop.name)
         holds = self.prop.holds(cast("View", asked))
         if not asked.kinds <= self._kinds:
             self._kinds |= asked.kinds
@@ -102,7 +112,7 @@ class _Predicate:
     def _group(self, group: Stated) -> bool:
         known = self._groups.get(group)
         if known is None:
-            known = self._groups[group] = self.prop.holds(View({}, group))
+            known = self._groups[group] = self.prop.holds(View(Withheld(self.prop.name), group))
         return known
 
 

@@ -13,7 +13,7 @@ from quorate.check.run import STATES_MAX
 from quorate.cli import terminal
 from quorate.cli.mutants import check_mutants
 from quorate.kernel import Header, Network, Trace, UsageError
-from quorate.protocols import build_world, find, names
+from quorate.protocols import build_world, find, names, worlds_of
 from quorate.traces.export import is_own
 
 MEMORY_MAX_MB = 4_096
@@ -21,7 +21,7 @@ app = typer.Typer()
 
 Protocol = Annotated[
     str | None,
-    typer.Argument(metavar="PROTOCOL", help="See: quorate protocols.", show_default=False),
+    typer.Argument(metavar="PROTOCOL", help=terminal.PROTOCOL_HELP, show_default=False),
 ]
 WorldName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Default: small, or else main.")
@@ -79,7 +79,7 @@ def check_command(
         raise UsageError("name a protocol; quorate protocols lists them")
     how |= {"network": network, "crashes": crashes, "go_on": everything, "symmetry": symmetry}
     if world is None:
-        world = "small" if mutant is None and "small" in find(protocol).worlds else "main"
+        world = "small" if mutant is None and "small" in worlds_of(protocol) else "main"
     header = Header(
         protocol=protocol, world=world, mutant=mutant, settings=dict(given), executor="check"
     )

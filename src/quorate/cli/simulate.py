@@ -24,7 +24,7 @@ app = typer.Typer()
 
 @app.command("simulate")
 def simulate_command(
-    protocol: terminal.ProtocolName,
+    protocol: terminal.ProtocolOrFile,
     world: Annotated[str, typer.Option(metavar="NAME", help="Which of its worlds.")] = "main",
     seed: Annotated[int | None, typer.Option(help="Run this one seed.")] = None,
     seeds: Annotated[

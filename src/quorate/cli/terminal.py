@@ -32,7 +32,9 @@ PROGRESS_AFTER_S = 2.0
 WIDTH_MAX = 120
 COLOURS = {"holds": "green", "violated": "bold red", "unknown": "yellow"}
 
+PROTOCOL_HELP = "See: quorate protocols. Or a file of yours: FILE.py."
 ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="See: quorate protocols.")]
+ProtocolOrFile = Annotated[str, typer.Argument(metavar="PROTOCOL", help=PROTOCOL_HELP)]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
 ]

@@ -49,6 +49,7 @@ from quorate.kernel.property import (
     Observer,
     Property,
     View,
+    Withheld,
     always,
     at_rest,
     eventually,

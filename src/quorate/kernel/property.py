@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Self, TypeVar
+from typing import NoReturn, Self, TypeVar
 
 import msgspec
 
 from quorate.kernel.actor import Actor
+from quorate.kernel.errors import UsageError
 from quorate.kernel.values import Fact, NodeId
 
 A = TypeVar("A")
@@ -55,6 +56,23 @@ class View(msgspec.Struct, frozen=True, gc=False):
     def roles(self, kind: type[A]) -> Iterator[A]:
         """Live roles, or observers, of one kind."""
         return (actor for actor in self.actors.values() if isinstance(actor, kind))
+
+
+class Withheld(Mapping[NodeId, Actor | Observer]):
+    """What a predicate on facts sees instead of actors: to read them, it must say that it does, or
+    else it would hold of no actors at all."""
+
+    def __init__(self, reader: str) -> None:
+        self._reader = reader
+
+    def __getitem__(self, name: NodeId) -> NoReturn:
+        raise UsageError(f"property {self._reader!r} reads actors: make it with states=True")
+
+    def __iter__(self) -> Iterator[NodeId]:
+        return self[""]
+
+    def __len__(self) -> int:
+        return self[""]
 
 
 class Property(msgspec.Struct, frozen=True):

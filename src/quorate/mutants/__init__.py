@@ -29,7 +29,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 def find_mutants(protocol: str) -> tuple[Mutant, ...]:
     """The mutants of a protocol, in the order in which its file has the guards."""
     name = f"{__name__}.{protocol}"
-    if importlib.util.find_spec(name) is None:
+    if not protocol.isidentifier() or importlib.util.find_spec(name) is None:
         return ()
     mutants: tuple[Mutant, ...] = importlib.import_module(name).MUTANTS
     return mutants

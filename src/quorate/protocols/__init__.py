@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
+import traceback
 import typing
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -120,7 +125,7 @@ def build_world(
 
 def world_maker(protocol: str, world: str = "main", mutant: str | None = None) -> WorldMaker:
     """The function that makes a world of a protocol, or the world in which a mutant is caught."""
-    worlds = find(protocol).worlds
+    worlds = worlds_of(protocol)
     if mutant is None:
         if world not in worlds:
             raise unknown("world", world, worlds)
@@ -135,6 +140,40 @@ def world_maker(protocol: str, world: str = "main", mutant: str | None = None) -
         raise unknown("mutant", mutant, mutants)
     maker: WorldMaker = mutants[mutant]
     return maker
+
+
+def worlds_of(protocol: str) -> Mapping[str, WorldMaker]:
+    """The worlds of a protocol, which may also be a file of yours: `lock.py`.
+
+    There a function `world` is enough; WORLDS may name several. Raises UsageError if there is none.
+    """
+    if not protocol.endswith(".py"):
+        return find(protocol).worlds
+    module = _load(Path(protocol).resolve())
+    worlds = getattr(module, "WORLDS", None) or {"main": getattr(module, "world", None)}
+    if not all(map(callable, worlds.values())):
+        raise UsageError(f"{protocol} has no function `world` that returns a World, and no WORLDS")
+    found: Mapping[str, WorldMaker] = worlds
+    return found
+
+
+def _load(path: Path) -> ModuleType:
+    """The module in a file, run once."""
+    name = f"{__name__}:{path}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
+        where = "" if isinstance(error, SyntaxError) else f" in line {lines[-1]}"
+        raise UsageError(f"{path}{where}: {type(error).__name__}: {error}") from error
+    return module
 
 
 def settings_of(maker: WorldMaker) -> dict[str, Any]:
