@@ -64,7 +64,7 @@ def test_tcommit(n: int) -> None:
     [
         (3, 288, 11),
         (5, 8_832, 17),
-        pytest.param(8, 1_745_408, 26, marks=pytest.mark.slow),
+        (8, 1_745_408, 26),
     ],
 )
 def test_two_phase_commit(n: int, distinct: int, depth: int) -> None:
