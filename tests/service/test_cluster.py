@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quorate.cli import run as quorate
 from quorate.kernel import UsageError
 from quorate.runtime.recording import verify
 from quorate.service import config as configs
@@ -26,6 +28,7 @@ from quorate.service.client import (
 from quorate.service.serve import LocalCluster
 from quorate.service.server import boot_image
 from service.cluster import free_port
+from traces.test_export import check_clocks, shiviz_log
 
 KILLS = 20
 pytestmark = pytest.mark.slow
@@ -211,7 +214,9 @@ def test_replicas_stop_when_asked_and_keep_everything(tmp_path: Path) -> None:
     assert item.value == b"v"
 
 
-def test_what_live_replicas_recorded_comes_out_the_same_through_step(tmp_path: Path) -> None:
+def test_what_live_replicas_recorded_comes_out_the_same_through_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with LocalCluster(tmp_path, 3, free_port(), record=True) as cluster:
         with BlockingClient(cluster.endpoints) as client:
             for number in range(50):
@@ -222,6 +227,20 @@ def test_what_live_replicas_recorded_comes_out_the_same_through_step(tmp_path: P
         verification = verify(boot_image(config), tmp_path / f"{config.node}.trace")
         assert verification.holds
         assert verification.steps > 50
+    recordings = [str(tmp_path / f"{config.node}.trace") for config in cluster.configs]
+    capsys.readouterr()
+    assert quorate(["replay", *recordings, "--trace", str(tmp_path / "run.shiviz")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"All \d+ steps come out as recorded", out)
+    assert "─ Accepted ─" in out
+    check_clocks(shiviz_log((tmp_path / "run.shiviz").read_text()))
+    lines = Path(recordings[0]).read_text().splitlines()
+    lines[5] = re.sub(r'"digest":"[0-9a-f]*"', '"digest":"00"', lines[5])
+    Path(recordings[0]).write_text("\n".join(lines) + "\n")
+    assert quorate(["replay", *recordings]) == 2
+    out = capsys.readouterr().out
+    assert "differently at" in out
+    assert "n1.trace, step 5" in " ".join(out.split())
 
 
 def test_a_replica_with_another_secret_is_kept_out(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a live node did, as a trace of the kernel's format, and the check that it can be repeated.
 
 The header's settings hold the node's durable state at the start of the recording, so that a life
-that began with recovery can be repeated from the same boot image.
+that began with recovery can be repeated from the same boot image, and the time, so that recordings
+of several nodes can be put together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from quorate.kernel import (
     Event,
     Header,
     Record,
+    Trace,
     UsageError,
     digest,
     encode_hook,
@@ -44,7 +46,11 @@ class Recorder:
         header = Header(
             protocol=type(roles_of(actor)[0]).__module__.rpartition(".")[2],
             executor="runtime",
-            settings={"node": actor.me, "durable": base64.b64encode(encode_image(actor)).decode()},
+            settings={
+                "node": actor.me,
+                "durable": base64.b64encode(encode_image(actor)).decode(),
+                "began_us": time.time_ns() // 1_000,
+            },
         )
         try:
             self._file = path.open("xb", buffering=0)
@@ -100,8 +106,8 @@ class Verification(msgspec.Struct, frozen=True):
         return self.differs_at is None
 
 
-def verify(boot: Actor, path: Path) -> Verification:
-    """Repeat a recording step by step, from `boot` and the durable state in the recording.
+def load(boot: Actor, path: Path) -> tuple[Actor, Trace]:
+    """The node as it was when its recording began, and the recording; `boot` is its boot image.
 
     Raises UsageError when the file is no recording of this node.
     """
@@ -111,7 +117,12 @@ def verify(boot: Actor, path: Path) -> Verification:
         raise UsageError(f"{path} is not a recording of node {boot.me!r}")
     image = Image(boot)
     image.apply(base64.b64decode(settings["durable"]))
-    actor = image.restore()
+    return image.restore(), trace
+
+
+def verify(boot: Actor, path: Path) -> Verification:
+    """Repeat a recording step by step. Raises UsageError when it is none of this node."""
+    actor, trace = load(boot, path)
     for number, record in enumerate(trace.records):
         if isinstance(record.event, Crash):
             raise UsageError(f"{path} holds a crash, which a node cannot have recorded of itself")
