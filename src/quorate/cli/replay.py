@@ -46,7 +46,10 @@ def replay_command(
         return _live(traces, headers, everything, written, json)
     if len(traces) > 1:
         raise UsageError("several files make one trace only if each is the recording of a replica")
-    [trace], [header] = traces, headers
+    return _one(traces[0], headers[0], everything, written, json)
+
+
+def _one(trace: Path, header: Header, everything: bool, written: Path | None, json: bool) -> int:
     world = terminal.world_of(header)
     recorded = read(trace, messages_of(world.processes))
     outcome = replay(world, recorded)
