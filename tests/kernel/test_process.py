@@ -170,7 +170,7 @@ def test_unforced_writes_pile_up_until_a_forced_one_settles_them() -> None:
     history = []
     for timer in ("write", "nothing", "write", "force"):
         after, effects = actor.step(Timeout(timer))
-        unforced = unforced_after(unforced, actor, after, effects)
+        unforced = unforced_after(unforced, actor, effects)
         actor = after
         history.append(unforced)
     assert history == [((0,),), ((0,),), ((0,), (1,)), ()]

@@ -225,7 +225,7 @@ class Model:
             offers = tuple(offer for offer in offers if offer[:2] != (role, inner.key))
         unforced: tuple[Any, ...] = ()
         if self.crashes and self.crashable[process]:  # else it makes no difference
-            unforced = unforced_after(before.unforced, before.actor, after, effects)
+            unforced = unforced_after(before.unforced, before.actor, effects)
         local, sent = self._apply(Local(after, timers, offers, before.facts, unforced), effects)
         return local, effects, sent
 
@@ -304,7 +304,7 @@ class Model:
         if not (before.up and (self.reliable or self.stops)):
             return []
         after, effects, _ = self._step(before.actor, event)
-        unforced = unforced_after(before.unforced, before.actor, after, effects)
+        unforced = unforced_after(before.unforced, before.actor, effects)
         sends = sum(type(unwrapped(effect)) is Send for effect in effects)
         return [Crash(event, n, lost) for n in range(sends) for lost in range(len(unforced) + 1)]
 

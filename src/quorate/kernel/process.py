@@ -97,7 +97,9 @@ def forces(effects: tuple[Effect, ...]) -> bool:
     """Whether a step must reach the disk before its sends and outputs may leave."""
     for effect in effects:
         inner = unwrapped(effect)
-        if type(inner) is Persist and inner.forced:
+        if type(inner) is not Persist:
+            return False  # the kernel puts them first
+        if inner.forced:
             return True
     return False
 
@@ -114,16 +116,15 @@ def until_send(effects: tuple[Effect, ...], sent: int) -> tuple[Effect, ...]:
 
 
 def unforced_after(
-    unforced: tuple[Any, ...], before: Actor, after: Actor, effects: tuple[Effect, ...]
+    unforced: tuple[Any, ...], before: Actor, effects: tuple[Effect, ...]
 ) -> tuple[Any, ...]:
     """Earlier values of lazy fields that a crash after this step could bring back, oldest first.
 
     Unforced records lie in the log in order, and forcing a later record forces them too.
     """
-    if forces(effects):
-        return ()
-    lazy = before.lazy()
-    return unforced if lazy == after.lazy() else (*unforced, lazy)
+    if not effects or type(unwrapped(effects[0])) is not Persist:
+        return unforced
+    return () if forces(effects) else (*unforced, before.lazy())
 
 
 def messages_of(actors: tuple[Actor, ...]) -> tuple[type, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any
 
 import msgspec
@@ -94,6 +95,14 @@ def _codec(owner: type, field: str, hint: Any) -> _Codec:
         ) from error
 
 
+@cache
+def _codecs(kind: type[Actor]) -> dict[str, _Codec]:
+    """Of each durable field. Kept, since a simulated node recovers thousands of times."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    plan = plan_of(kind)
+    return {field: _codec(kind, field, hints[field]) for field in (*plan.stable, *plan.lazy)}
+
+
 def _list_of(kind: Any) -> Any:
     return list.__class_getitem__(kind)
 
@@ -110,10 +119,8 @@ class Image:
         self._codecs: dict[tuple[NodeId, str], _Codec] = {}
         self._values: dict[tuple[NodeId, str], Any] = {}
         for role in roles_of(boot):
-            hints = typing.get_type_hints(type(role), include_extras=True)
-            plan = plan_of(type(role))
-            for field in (*plan.stable, *plan.lazy):
-                self._codecs[role.me, field] = _codec(type(role), field, hints[field])
+            for field, codec in _codecs(type(role)).items():
+                self._codecs[role.me, field] = codec
 
     def apply(self, body: bytes | memoryview) -> None:
         """Take in one body. Raises StorageError when it does not fit these actors."""

@@ -250,7 +250,7 @@ class Simulation:
         """A step of which a record is kept, or that a crash may undo, or that the disk delays."""
         unforced = node.unforced
         if node.lazy and self._crashes:
-            node.unforced = unforced_after(unforced, before, node.actor, effects)
+            node.unforced = unforced_after(unforced, before, effects)
         if node.disk is not None:
             node.disk.note(effects)
         if node.doomed and self._strike(node, event, effects):

@@ -32,7 +32,7 @@ class Life:
         self.actor, effects = before.step(event)
         if forces(effects):
             self._forced.append((before, self._unforced))
-        self._unforced = unforced_after(self._unforced, before, self.actor, effects)
+        self._unforced = unforced_after(self._unforced, before, effects)
         return effects
 
     def crash(self, event: Crash) -> None:
