@@ -303,7 +303,7 @@ class Model:
         """The ways to crash within a step that a crash between steps does not cover."""
         if not (before.up and (self.reliable or self.stops)):
             return []
-        after, effects, _ = self._step(before.actor, event)
+        _, effects, _ = self._step(before.actor, event)
         unforced = unforced_after(before.unforced, before.actor, effects)
         sends = sum(type(unwrapped(effect)) is Send for effect in effects)
         return [Crash(event, n, lost) for n in range(sends) for lost in range(len(unforced) + 1)]
