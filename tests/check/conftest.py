@@ -20,7 +20,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     searched: list[tuple[World, dict[str, Any], Result]] = []
 
     def on_one(world: World, **how: Any) -> Result:
-        result = check(world, **{"engine": "plain" if how.get("symmetry") else name, **how})
+        result = check(world, **{"engine": name, **how})
         searched.append((world, how, result))
         return result
 
@@ -29,7 +29,13 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     yield name
     if name != "plain":
         for world, how, result in searched:
-            if result.cut is None and how.keys() <= {"network", "crashes", "go_on", "engine"}:
+            if result.cut is None and how.keys() <= {
+                "network",
+                "crashes",
+                "go_on",
+                "engine",
+                "symmetry",
+            }:
                 agree(result, check(world, **{**how, "engine": "plain"}))
 
 

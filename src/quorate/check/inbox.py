@@ -29,6 +29,10 @@ class Inbox(Protocol):
         """The inbox after these were sent to it, in order."""
         ...
 
+    def flight(self, inbox: Any) -> Iterator[int]:
+        """All envelopes in it, each copy, those of one link in the order of the link."""
+        ...
+
 
 class SetInbox:
     """One bit for each envelope, which stays set for ever."""
@@ -54,6 +58,10 @@ class SetInbox:
         for envelope in sent:
             inbox |= 1 << envelope
         return inbox
+
+    def flight(self, inbox: int) -> Iterator[int]:
+        """All envelopes that were ever sent to it."""
+        return self.waiting(inbox)
 
 
 Copies = tuple[tuple[int, int], ...]
@@ -87,6 +95,10 @@ class MultisetInbox:
             counts[envelope] = counts.get(envelope, 0) + 1
             self._refuse_many(sent.count(envelope), envelope)
         return tuple(sorted(counts.items()))
+
+    def flight(self, inbox: Copies) -> Iterator[int]:
+        """All envelopes in it, each copy."""
+        return (envelope for envelope, copies in inbox for _ in range(copies))
 
     def _refuse_many(self, copies: int, envelope: int) -> None:
         if copies >= MultisetLinks.COPIES_MAX:
@@ -124,6 +136,10 @@ class FifoInbox:
             link = self._model.envelopes[envelope][:2]
             queues[link] = (*queues.get(link, ()), envelope)
         return tuple(sorted(queues.items()))
+
+    def flight(self, inbox: Queues) -> Iterator[int]:
+        """All envelopes in it, queue by queue."""
+        return (envelope for _, queue in inbox for envelope in queue)
 
 
 INBOXES: dict[Network, type[Inbox]] = {

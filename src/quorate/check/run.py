@@ -15,6 +15,7 @@ from quorate.check.layout import CRASHES_MAX
 from quorate.check.model import Model
 from quorate.check.plain import Plain
 from quorate.check.symmetric import OrbitJudge, SymmetricModel
+from quorate.check.symmetry import ORDER_MAX, order_of
 from quorate.check.trace import retrace
 from quorate.check.verdict import Judge, Verdict
 from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
@@ -97,10 +98,10 @@ def check(
     changes a value in place, since nothing found would mean anything.
     """
     if engine == "auto":
-        engine = "plain" if symmetry else "numpy"
+        engine = "plain" if symmetry and order_of(world.symmetry) > ORDER_MAX else "numpy"
     network = world.network if network is None else network
     crashes = world.crashes if crashes is None else crashes
-    _refuse(engine, crashes, symmetry)
+    _refuse(world, engine, crashes, symmetry)
     began = time.perf_counter()
     model, judge = _prepared(world, network, crashes, symmetry)
     search = _engine(engine)(model, network, judge, go_on)
@@ -141,11 +142,13 @@ def _engine(name: str) -> type[Engine]:
     return Vector
 
 
-def _refuse(engine: str, crashes: int, symmetry: bool) -> None:
+def _refuse(world: World, engine: str, crashes: int, symmetry: bool) -> None:
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
-    if symmetry and engine != "plain":
-        raise UsageError(f"engine {engine} knows no symmetry: take engine plain")
+    if symmetry and engine == "numpy" and order_of(world.symmetry) > ORDER_MAX:
+        raise UsageError(
+            f"engine numpy takes no more than {ORDER_MAX} permutations: take engine plain"
+        )
     if not 0 <= crashes <= CRASHES_MAX:
         raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
 

@@ -19,6 +19,7 @@ Source     Clarke, Enders, Filkorn and Jha, Exploiting Symmetry in Temporal Logi
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
@@ -34,6 +35,7 @@ Component = tuple[int, int]
 """A part of a state by number: (process, local state), (ENVELOPE, envelope) or (OBSERVERS, …)."""
 
 ENVELOPE, OBSERVERS = -1, -2
+ORDER_MAX = 720  # of a group that an engine may try in full
 NOT_ALIKE = (
     "what compares nodes by name, or goes through them in an order that shows, cannot be permuted; "
     "leave these nodes out of World.symmetry, or check without symmetry"
@@ -142,7 +144,7 @@ class Symmetry:
         return found
 
     def elements(self) -> Iterator[Element]:
-        """The whole group: product of the factorials of what is interchangeable."""
+        """The whole group."""
         yield from product(*(_arrangements([[b] for b in range(len(g))]) for g in self.groups))
 
     def weights(self, component: Component) -> tuple[int, ...]:
@@ -234,6 +236,11 @@ class Symmetry:
                 raise UsageError(f"{permutation}: only one of {boot.me} and {target.me} may crash")
         if permutation.observers(0) != 0:
             raise UsageError(f"{permutation}: the observers differ once renamed; {NOT_ALIKE}")
+
+
+def order_of(groups: tuple[tuple[tuple[NodeId, ...], ...], ...]) -> int:
+    """How many permutations there are."""
+    return math.prod(math.factorial(len(group)) for group in groups)
 
 
 def compose(second: Element, first: Element) -> Element:

@@ -9,26 +9,33 @@ from itertools import pairwise
 import numpy as np
 
 from quorate.check.engine import Found, Limits, Progress, Way
+from quorate.check.folding import Folding
 from quorate.check.model import Model
 from quorate.check.network import Full
 from quorate.check.states import Fields, Numbers, States, Words
+from quorate.check.symmetric import SymmetricModel
+from quorate.check.symmetry import NOT_ALIKE, Element
 from quorate.check.tables import Tables, Wider
 from quorate.check.verdict import Judge, Locals
 from quorate.check.views import Row, Views
-from quorate.kernel import Happening, Network
+from quorate.kernel import Happening, Network, UsageError
 
 Look = Callable[[int, Locals, int], None]
 CHUNK = 1 << 15  # rows expanded at a time: few enough for the processor's cache
 
 
 class Vector:
-    """One search. A state is named by its number."""
+    """One search. A state is named by its number; with symmetry, by that of the one that stands
+    for its orbit, and by the permutation that leads from there to it."""
 
     def __init__(self, model: Model, network: Network, judge: Judge, go_on: bool) -> None:
         self._judge, self._go_on = judge, go_on
         self._views = Views(model, network)
         self._tables = Tables(self._views, judge.judges_rest)
         self._states = States(self._tables.fields)
+        self._folding: Folding | None = None
+        if isinstance(model, SymmetricModel):
+            self._folding = Folding(self._views, model.symmetry)
         shown = partial(_Shown, self._views, self._tables)
         self._everywhere = shown(judge.see, judge.reads_states)
         self._resting = shown(judge.rest, judge.rest_reads_states)
@@ -55,12 +62,15 @@ class Vector:
             cut = str(full)
         return Found(len(self._states), self._transitions, depth, cut)
 
-    def way(self, state: int) -> Way:
+    def way(self, state: int | tuple[int, Element]) -> Way:
         """What happened on the way to a state, from the start of every process."""
-        numbers = [state]
+        number, element = state if isinstance(state, tuple) else (state, None)
+        numbers = [number]
         while self._came[numbers[-1]] != numbers[-1]:
             numbers.append(int(self._came[numbers[-1]]))
         rows = self._states.rows(np.array(numbers[::-1]))
+        if self._folding is not None and element is not None:
+            rows = self._folding.real(rows, element)
         way = list(self._roots[rows[0]])
         for before, after in pairwise(rows):
             way.append(self._between(before, after))
@@ -73,8 +83,12 @@ class Vector:
             self._transitions += 1
             if row not in self._roots:
                 self._roots[row] = way
-        self._lay_out()
         columns = [np.array(values, np.int64) for values in zip(*self._roots, strict=True)]
+        if self._folding is not None:
+            if not self._folding.is_closed(self._roots):
+                raise UsageError(f"symmetry: not symmetric at the start; {NOT_ALIKE}")
+            columns = self._folding.canonical(columns)
+        self._lay_out()
         self._add(self._tables.fields.pack(columns), None)
 
     def _level(
@@ -97,6 +111,7 @@ class Vector:
             rows = self._states.words[:, start:end]
             try:
                 found = self._tables.successors(rows)
+                after = self._folded(found.rows)
                 break
             except Wider:
                 self._lay_out()
@@ -104,7 +119,19 @@ class Vector:
         if self._judge.judges_rest:
             at_rest = start + np.flatnonzero(~found.restless)
             self._resting.show(self._states, at_rest)
-        self._add(found.rows, start + found.source)
+        self._add(after, start + found.source)
+
+    def _folded(self, rows: Words) -> Words:
+        """Rows that stand for the orbits of rows. Raises Wider."""
+        if self._folding is None:
+            return rows
+        fields = self._tables.fields
+        columns = self._folding.canonical(
+            [fields.get(rows, column) for column in range(len(self._views.columns))]
+        )
+        if not fields.hold(self._views.sizes()):
+            raise Wider
+        return fields.pack(columns)
 
     def _add(self, rows: Words, source: Numbers | None) -> None:
         size = len(self._states)

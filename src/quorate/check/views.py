@@ -72,7 +72,7 @@ class Views:
         self.model = model
         self.processes = len(model.boots)
         self.columns = [Column(self._arrive) for _ in model.boots]
-        self._inbox: Inbox = INBOXES[network](model)
+        self.inbox: Inbox = INBOXES[network](model)
         self._budget = self._add(self._spend, bool(model.crashes))
         self.observers_at = self._add(self._observe, bool(model.world.observers))
 
@@ -92,10 +92,10 @@ class Views:
             crashes = sum(move.crashes for move in moves)
             if crashes > self.model.crashes:
                 continue
-            inboxes = [self._inbox.empty for _ in moves]
+            inboxes = [self.inbox.empty for _ in moves]
             for envelope in (envelope for move in moves for envelope in move.sent):
                 target = self.model.target[envelope]
-                inboxes[target] = self._inbox.put(inboxes[target], (envelope,))
+                inboxes[target] = self.inbox.put(inboxes[target], (envelope,))
             values: list[Any] = [(m.local, i) for m, i in zip(moves, inboxes, strict=True)]
             if self.model.crashes:
                 values.append(crashes)
@@ -108,10 +108,10 @@ class Views:
         """What a process can do: deliveries, timers, choices, lies, crashes: in this order."""
         model = self.model
         local, inbox = self.columns[process].values[view]
-        for envelope in self._inbox.waiting(inbox):
+        for envelope in self.inbox.waiting(inbox):
             move = model.take(envelope, local)
             if move is not None:
-                yield self._ahead(process, self._inbox.take(inbox, envelope), move)
+                yield self._ahead(process, self.inbox.take(inbox, envelope), move)
         for move in model.own(process, local):
             yield self._ahead(process, inbox, move)
         for move in model.hear(process, local):
@@ -120,9 +120,9 @@ class Views:
             return
         for move in model.crash(process, local):
             yield self._ahead(process, inbox, move)
-        for envelope in self._inbox.waiting(inbox):
+        for envelope in self.inbox.waiting(inbox):
             for move in model.crash_taking(envelope, local):
-                yield self._ahead(process, self._inbox.take(inbox, envelope), move)
+                yield self._ahead(process, self.inbox.take(inbox, envelope), move)
 
     def after(self, row: Row, process: int, ahead: Ahead) -> Row | None:
         """A state after a move; None where it may not happen."""
@@ -147,7 +147,7 @@ class Views:
         for envelope in move.sent:
             target = self.model.target[envelope]
             sent[target] = (*sent.get(target, ()), envelope)
-        own = self._inbox.put(inbox, sent.pop(process, ()))
+        own = self.inbox.put(inbox, sent.pop(process, ()))
         acts = [(target, self.columns[target].action(sent[target])) for target in sorted(sent)]
         if move.crashes and self._budget is not None:
             acts.append((self._budget, self.columns[self._budget].action(move.crashes)))
@@ -159,7 +159,7 @@ class Views:
 
     def _arrive(self, view: tuple[int, Any], sent: tuple[int, ...]) -> tuple[int, Any]:
         local, inbox = view
-        return local, self._inbox.put(inbox, sent)
+        return local, self.inbox.put(inbox, sent)
 
     def _spend(self, used: int, crashes: int) -> int | None:
         return used + crashes if used + crashes <= self.model.crashes else None
