@@ -29,7 +29,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     verdict can say so. `symmetry`: groups of interchangeable blocks, each of as many names that
     travel together, nodes or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2"))).
     `byzantine`: the nodes that may at any time send whatever of their universe, in place of what
-    their processes say; each message with the node that it may be sent to."""
+    their processes say; each message with the node that it may be sent to.
+    `synchronous`: its promises rest on the synchronous model, in which no message is lost or takes
+    more than 100 ms, forced writes included, and a node that crashes stays down; a swarm then draws
+    no other faults."""
 
     processes: tuple[Actor, ...]
     properties: tuple[Property, ...]
@@ -38,6 +41,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int = 0
     crashable: frozenset[NodeId] | None = None
     bounds: tuple[str, ...] = ()
+    synchronous: bool = False
     symmetry: tuple[tuple[tuple[str, ...], ...], ...] = ()
     byzantine: dict[NodeId, tuple[tuple[NodeId, Message], ...]] = {}
 

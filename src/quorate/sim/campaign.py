@@ -49,9 +49,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         world = build_world(self.protocol, self.world, self.settings, self.mutant)
         return arm(world, self.adversaries)
 
-    def faults(self, seed: int) -> Faults:
-        """The faults under one seed."""
-        drawn = Faults.swarm(seed) if self.swarm else Faults()
+    def faults(self, seed: int, world: World | None = None) -> Faults:
+        """The faults under one seed; `world` is what `build` gives, if that is at hand."""
+        synchronous = (world or self.build()).synchronous
+        drawn = Faults.swarm(seed, synchronous) if self.swarm else Faults()
         return drawn.with_settings(self.fault_settings)
 
 
@@ -71,7 +72,7 @@ def run_seeds(task: Task, seeds: Iterable[int]) -> list[Run]:
     """Runs of some seeds, in this process."""
     world = task.build()
     return [
-        simulate(world, seed=seed, faults=task.faults(seed), steps_max=task.steps_max)
+        simulate(world, seed=seed, faults=task.faults(seed, world), steps_max=task.steps_max)
         for seed in seeds
     ]
 

@@ -253,6 +253,8 @@ class Simulation:
             node.unforced = unforced_after(unforced, before, effects)
         if node.disk is not None:
             node.disk.note(effects)
+        if node.fuse:
+            self.nemesis.burn(node)
         if node.doomed and self._strike(node, event, effects):
             return
         if self.records is not None:

@@ -69,6 +69,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     mid_step: float = 0.3  # probability that a crash strikes within the node's next step
     down_ms: tuple[int, int] = (50, 2_000)
     stop_rate: float = 0.0  # crashes without return
+    stop_points: int = 0  # how many nodes crash without return within one of their first steps
+    stop_within: int = 12  # which this one is the last of
     survivable: bool = True  # what lasts for good strikes only as long as a quorum is left
     pause_rate: float = 0.0
     pause_ms: tuple[int, int] = (50, 1_500)
@@ -120,12 +122,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("with a strobe all clocks agree: leave drift_ppm and skew_ms at 0")
 
     @classmethod
-    def swarm(cls, seed: int, **fixed: Any) -> Faults:
+    def swarm(cls, seed: int, synchronous: bool = False, **fixed: Any) -> Faults:
         """Each seed draws knobs of its own, so that no two runs test the same weather.
 
+        `synchronous`: nodes stop, and nothing else happens that the synchronous model excludes.
         Source: Groce et al., Swarm Testing, ISSTA 2012.
         """
         draw = random.Random(f"{seed}/swarm")
+        if synchronous:
+            return cls(**(_synchronous(draw) | fixed))
 
         def maybe(most: float) -> float:
             return most * draw.random() ** 2 if draw.random() < 0.7 else 0.0
@@ -168,7 +173,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def crashes(self) -> bool:
         """Whether nodes may crash in any way."""
-        return any((self.crash_rate, self.stop_rate, self.disk_full_rate, self.disk_error_rate))
+        return any(
+            (
+                self.crash_rate,
+                self.stop_rate,
+                self.disk_full_rate,
+                self.disk_error_rate,
+                self.stop_points,
+            )
+        )
 
     @property
     def damages(self) -> bool:
@@ -211,3 +224,14 @@ def written(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(written, value))
     return str(value.value if isinstance(value, enum.Enum) else value)
+
+
+def _synchronous(draw: random.Random) -> dict[str, Any]:
+    """Knobs that the synchronous model allows: nodes stop, and nothing else."""
+    return {
+        "timing": Timing.SYNCHRONOUS,
+        "delay_us": draw.choice(((500, 2_000), (1_000, 1_000), (0, 90_000), (50_000, 90_000))),
+        "disk_us": draw.choice((0, 200, 5_000)),
+        "stop_points": draw.choice((0, 1, 1, 2, 2, 3)),
+        "survivable": False,
+    }

@@ -45,6 +45,9 @@ class Nemesis:
 
     def start(self) -> None:
         """Put the first fault of each kind on the calendar."""
+        nodes = self._simulation.nodes
+        for node in self._draw.sample(nodes, min(self._faults.stop_points, len(nodes))):
+            node.fuse = self._draw.randint(1, self._faults.stop_within)
         self._again(self._faults.crash_rate, self._crash)
         self._again(self._faults.stop_rate, self._stop)
         self._again(self._faults.disk_full_rate, self._full)
@@ -58,7 +61,7 @@ class Nemesis:
         self._set_cut(frozenset())
         for node in simulation.nodes:
             node.doomed = node.full = node.failing = False
-            node.lag_us = 0
+            node.lag_us = node.fuse = 0
             if node.gone:
                 if node.up:
                     simulation.crash(node)
@@ -105,6 +108,13 @@ class Nemesis:
             node = self._draw.choice(fit)
             self._simulation.atlas.lose(node)
             self._strike(node)
+
+    def burn(self, node: Node) -> None:
+        """One more of the steps that are left to a node has been taken."""
+        node.fuse -= 1
+        if not node.fuse and self._simulation.atlas.may_lose(node):
+            self._simulation.atlas.lose(node)
+            node.doomed = True
 
     def _full(self) -> None:
         node = self._victim()

@@ -16,10 +16,10 @@ class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full", "gone",
-        "held_until", "incarnation", "index", "lag_us", "lazy", "local", "may_fail", "me", "missed",
-        "pace", "plain", "skew_us", "step", "timed", "timers", "undurable", "unforced", "unheard",
-        "up",
+        "actor", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full",
+        "fuse", "gone", "held_until", "incarnation", "index", "lag_us", "lazy", "local",
+        "may_fail", "me", "missed", "pace", "plain", "skew_us", "step", "timed", "timers",
+        "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
     def __init__(self, index: int, boot: Actor, may_fail: bool) -> None:
@@ -36,6 +36,7 @@ class Node:
         self.lag_us = 0  # how late it handles whatever reaches it
         self.up = self.awake = True
         self.gone = False  # once it is down, it never returns
+        self.fuse = 0  # so many steps more, and it goes down for good
         self.disk: Disk | None = None  # only where its bytes matter
         self.full = False  # its disk takes no more
         self.failing = False  # its next forced write fails
