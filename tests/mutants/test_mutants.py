@@ -19,7 +19,7 @@ EVERY = [mutant for name in names() for mutant in find_mutants(name)]
 
 def steps_to(mutant: Mutant) -> str:
     """The length of the shortest trace to what the mutant must violate, which must replay."""
-    world = mutant.world()
+    world = mutant.trial()
     violation = check(world).violation
     assert violation is not None, mutant.name
     assert violation.name == mutant.kills

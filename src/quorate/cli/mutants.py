@@ -68,7 +68,7 @@ def check_mutants(protocols: Iterable[str], how: Mapping[str, Any], json: bool) 
 
 
 def _by(how: Mapping[str, Any], mutant: Mutant) -> Catch:
-    result = check(mutant.world(), **how)
+    result = check(mutant.trial(), **how)
     broken = result.violation
     return Catch(
         protocol=mutant.protocol,

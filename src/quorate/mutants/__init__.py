@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from quorate.kernel import WorldMaker
+from quorate.kernel import World, WorldMaker
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,13 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     kills: str
     world: WorldMaker
     found_by: Literal["check", "seeds"] = "check"
+
+    def trial(self) -> World:
+        """Its world with the one property that must be violated: what else breaks as soon does not
+        matter, and which of two an engine meets first is up to it."""
+        world = self.world()
+        named = tuple(prop for prop in world.properties if prop.name == self.kills)
+        return msgspec.structs.replace(world, properties=named)
 
 
 def find_mutants(protocol: str) -> tuple[Mutant, ...]:

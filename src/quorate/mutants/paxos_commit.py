@@ -146,13 +146,13 @@ MUTANTS = (
     _mutant(
         "participant_forgets",
         "a participant that was prepared aborts after a crash",
-        "AC2 stability",
+        "AC1 agreement",
         _swap(ParticipantForgets, "rm1"),
     ),
     _mutant(
         "gives_up",
         "a prepared participant that hears nothing aborts",
-        "AC2 stability",
+        "AC1 agreement",
         _swap(ParticipantGivesUp),
     ),
 )
