@@ -35,6 +35,10 @@ class Life:
         self._unforced = unforced_after(self._unforced, before, effects)
         return effects
 
+    def losable(self, undone: int) -> int:
+        """How many unforced writes a crash could lose besides the last `undone` forced ones."""
+        return len(self._forced[-undone][1] if undone else self._unforced)
+
     def crash(self, event: Crash) -> None:
         """Lose what `event` says. Raises UsageError if there was not so much to lose."""
         if event.undone > len(self._forced):
