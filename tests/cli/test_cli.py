@@ -367,14 +367,41 @@ def test_a_failing_seed_is_told_with_the_command_that_repeats_it(
     quorate: Quorate, tmp_path: Path
 ) -> None:
     broken = ("simulate", "paxos", "--set", "rounds=1", "--set", "loss=1.0")
-    code, out, _ = quorate(*broken, "--seeds", 1, "--trace", tmp_path / "first.json")
+    first = ("--seeds", 1, "--no-shrink", "--trace", tmp_path / "first.json")
+    code, out, _ = quorate(*broken, *first)
     assert code == 1
-    command = out.partition("seed 0 violates termination: quorate ")[2].split()
+    command = out.partition("seed 0 violates termination: quorate ")[2].splitlines()[0].split()
     code, out, _ = quorate(*command, "--trace", tmp_path / "second.json")
     assert code == 1
     assert "Seed 0 violates termination" in out
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
     assert quorate("replay", tmp_path / "first.json")[0] == 1
+
+
+@pytest.mark.parametrize("seeds", [("--seed", 13, "--shrink"), ("--seeds", 20)])
+def test_a_failing_seed_becomes_a_trace_that_a_person_can_read(
+    quorate: Quorate, tmp_path: Path, seeds: tuple[object, ...]
+) -> None:
+    path = tmp_path / "small.json"
+    broken = ("simulate", "paxos", "--mutant", "quorum_too_small", *seeds)
+    code, out, _ = quorate(*broken, "--trace", path)
+    assert code == 1
+    assert "agreement is violated in 12 steps, of " in out
+    assert "Faults that matter:" in out or "No fault is needed." in out
+    assert all(len(line) <= 80 for line in out.splitlines() if "quorate" not in line)
+    code, out, _ = quorate("replay", path)
+    assert code == 1
+    assert "All 12 steps come out as recorded: agreement is violated" in out
+    data = msgspec.json.decode(quorate(*broken, "--json")[1])
+    assert data["shrunk"]["after"] == len(data["shrunk"]["steps"]) == 12
+
+
+def test_what_cannot_be_shrunk_is_reported_whole(quorate: Quorate) -> None:
+    slow = ("--set", "heal_ms=1", "--set", "unsafe_ms=1", "--set", "delay_us=900000,900000")
+    code, out, err = quorate("simulate", "paxos", "--calm", *slow, "--seed", 0, "--shrink")
+    assert code == 1
+    assert "not shrunk: the trace does not violate termination when it is run again" in err
+    assert "Seed 0 violates termination" in out
 
 
 def test_a_goal_that_no_seed_reaches_is_unknown(quorate: Quorate) -> None:

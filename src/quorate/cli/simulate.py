@@ -10,9 +10,10 @@ import typer
 
 from quorate.adversary import STRATEGIES
 from quorate.cli import terminal
+from quorate.cli.shrinking import as_data, show, shrunken
 from quorate.kernel import Header, Kind, Property, Trace, UsageError
 from quorate.protocols import settings_of, unknown, world_maker
-from quorate.sim import Campaign, Faults, Run, Task, campaign, simulate
+from quorate.sim import Campaign, Faults, Run, Shrunk, Task, campaign, simulate
 from quorate.sim.faults import written
 
 SEEDS = 100
@@ -42,6 +43,13 @@ def simulate_command(
             help=f"Let a node be {', '.join(STRATEGIES)}; repeatable.",
         ),
     ] = [],  # noqa: B006 - Typer copies it
+    shrinking: Annotated[
+        bool | None,
+        typer.Option(
+            "--shrink/--no-shrink",
+            help="Look for a small trace that fails in the same way. [default: of --seeds]",
+        ),
+    ] = None,
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -62,11 +70,11 @@ def simulate_command(
         swarm=not calm,
     )
     if seed is not None:
-        return _one(task, seed, trace, json)
-    return _many(task, seeds or SEEDS, jobs, trace, json)
+        return _one(task, seed, bool(shrinking), trace, json)
+    return _many(task, seeds or SEEDS, jobs, shrinking is not False, trace, json)
 
 
-def _many(task: Task, total: int, jobs: int, trace: Path | None, json: bool) -> int:
+def _many(task: Task, total: int, jobs: int, shrinking: bool, path: Path | None, json: bool) -> int:
     with terminal.ticker() as tick:
         result = campaign(
             task,
@@ -75,9 +83,15 @@ def _many(task: Task, total: int, jobs: int, trace: Path | None, json: bool) -> 
             jobs=jobs,
             progress=(lambda done: tick.show(f"{done:,} of {total:,} seeds")) if tick else None,
         )
-    if trace is not None and result.failures:
-        terminal.write_trace(_traced(task, result.failures[0].seed)[1], trace)
-    return _report(task, result, json)
+    shrunk: Shrunk | None = None
+    if result.failures and (shrinking or path is not None):
+        # The shortest run is the quickest to shrink, and seldom ends larger than others do.
+        first = min(result.failures, key=lambda run: (run.steps, run.seed))
+        trace = _traced(task, first.seed)[1]
+        shrunk = shrunken(trace) if shrinking else None
+        if path is not None:
+            terminal.write_trace(shrunk.trace if shrunk else trace, path)
+    return _report(task, result, shrunk, path, json)
 
 
 def _split(
@@ -121,17 +135,22 @@ def _armed(pairs: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _one(task: Task, seed: int, path: Path | None, json: bool) -> int:
+def _one(task: Task, seed: int, shrinking: bool, path: Path | None, json: bool) -> int:
     run, trace = _traced(task, seed)
+    shrunk = shrunken(trace) if shrinking and run.violated else None
     if path is not None:
-        terminal.write_trace(trace, path)
+        terminal.write_trace(shrunk.trace if shrunk else trace, path)
     if json:
-        terminal.print_json({**_data(run), "command": task.command(seed)})
+        terminal.print_json(
+            {**_data(run), "command": task.command(seed), "shrunk": shrunk and as_data(shrunk)}
+        )
     else:
-        if run.violated or path is not None:
+        if shrunk is not None:
+            show(shrunk, path)
+        elif run.violated or path is not None:
             terminal.draw(trace, LINES_DRAWN)
             print()
-        if run.violated:
+        if run.violated and shrunk is None:
             terminal.narrate(terminal.lines_of(trace), STEPS_SHOWN, "--trace FILE keeps them all")
             print()
         verdict = f"violates {run.violated}" if run.violated else "holds"
@@ -152,7 +171,9 @@ def _data(run: Run) -> dict[str, Any]:
     return data
 
 
-def _report(task: Task, result: Campaign, json: bool) -> int:
+def _report(
+    task: Task, result: Campaign, shrunk: Shrunk | None, path: Path | None, json: bool
+) -> int:
     promised = task.build().properties
     wanted = {p.name for p in promised if p.kind is Kind.SOMETIMES}
     missed = sorted(wanted - set(result.reached))
@@ -161,9 +182,12 @@ def _report(task: Task, result: Campaign, json: bool) -> int:
         data["failures"] = [
             {**_data(run), "command": task.command(run.seed)} for run in result.failures
         ]
-        terminal.print_json({**data, "missed": missed})
+        terminal.print_json({**data, "missed": missed, "shrunk": shrunk and as_data(shrunk)})
     else:
         _table(task, result, promised)
+        if shrunk is not None:
+            print()
+            show(shrunk, path)
     return 1 if result.failures else 2 if result.bounded or missed else 0
 
 

@@ -126,7 +126,17 @@ def narrate(lines: Sequence[str], last: int | None, hint: str) -> None:
     if first:
         print(f"      … {first} earlier steps; {hint}")
     for number, line in enumerate(lines[first:], start=first + 1):
-        print(wrapped(f"{number:4}  {line}", " " * 8))
+        step(number, line)
+
+
+def step(number: int, line: str) -> None:
+    """One step of a narration."""
+    print(wrapped(f"{number:4}  {line}", " " * 8))
+
+
+def warn(text: str) -> None:
+    """A paragraph on stderr."""
+    print(wrapped(text), file=sys.stderr)
 
 
 def lines_of(trace: Trace) -> tuple[str, ...]:

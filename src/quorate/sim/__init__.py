@@ -4,3 +4,5 @@ from quorate.sim.campaign import Campaign, Task, campaign, run_seeds
 from quorate.sim.faults import Faults
 from quorate.sim.replay import Replay, replay
 from quorate.sim.run import Run, simulate
+from quorate.sim.shrink import Shrunk, shrink
+from quorate.sim.weather import weather

@@ -6,7 +6,7 @@ all the same: an arrival brings what its cause sends now, and what is not possib
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,21 +87,24 @@ def script_of(world: World, trace: Trace) -> Script:
     """The script of a trace. Raises Impossible if the trace could not have happened."""
     stage = Stage(world)
     silent = unheard(trace.records)
-    sent: dict[Envelope, list[Ref]] = {}
+    waiting: dict[Envelope, deque[Ref]] = {}  # by what each equal message came from
+    latest: dict[Envelope, Ref] = {}
     entries: list[Entry] = []
     for number, record in enumerate(trace.records):
         heard = number not in silent
         envelope = _arrives(record.node, record.event)
         cause: Ref | None = None
         if envelope is not None:
-            origins = sent.get(envelope)
-            if not origins:
+            cause = latest.get(envelope)
+            if cause is None:
                 raise Impossible("that message had not been sent")
-            cause = origins[0] if len(origins) == 1 else origins.pop(0)
+            if waiting.get(envelope):
+                cause = waiting[envelope].popleft()
         entries.append(Entry(number, record.at_us, record.node, record.event, cause, heard))
         step = stage.happen(record.node, record.event, heard)
         for ref, message in refs_of(number, record.node, step.left).items():
-            sent.setdefault(message, []).append(ref)
+            waiting.setdefault(message, deque()).append(ref)
+            latest[message] = ref
     return tuple(entries)
 
 

@@ -21,7 +21,9 @@ from typing import Any
 
 import msgspec
 
+from quorate.adversary import arm
 from quorate.kernel import Crash, Kind, Record, Trace, UsageError, World
+from quorate.protocols import build_world, settings_of, world_maker
 from quorate.sim.healing import Lost, comes_to_hold, ending
 from quorate.sim.judge import NO_DEADLOCK
 from quorate.sim.script import (
@@ -43,8 +45,9 @@ PAIRS_MAX = 60
 
 
 class Shrunk(msgspec.Struct, frozen=True, kw_only=True):
-    """A small trace: how many steps there were, how many of those left the faults behind (all,
-    unless the violation shows only once they cease), and how many runs it took to find it."""
+    """A small trace: how many steps there were before; how many there are after, not counting
+    those that show, once faults have ceased, that nothing further comes of it; and how many runs it
+    took to find it."""
 
     trace: Trace
     before: int
@@ -52,19 +55,38 @@ class Shrunk(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-def shrink(
+def shrink(trace: Trace, progress: Progress | None = None) -> Shrunk:
+    """A small trace that violates the property that `trace` names, in the world that its header
+    names; who recorded it does not matter.
+
+    `progress` is told of runs and steps. Raises UsageError for a trace that violates nothing, or
+    that does not replay.
+    """
+    header = trace.header
+    taken = settings_of(world_maker(header.protocol, header.world, header.mutant))
+    numbers = {
+        name: int(header.settings.get(name, value))
+        for name, value in taken.items()
+        if type(value) is int
+    }
+
+    def build(changed: Mapping[str, Any]) -> World:
+        settings = {**header.settings, **changed}
+        world = build_world(header.protocol, header.world, settings, header.mutant)
+        return arm(world, header.adversaries)
+
+    return shrink_in(build, trace, numbers, progress)
+
+
+def shrink_in(
     build: Build,
     trace: Trace,
-    settings: Mapping[str, Any] = {},
+    numbers: Mapping[str, int] = {},
     progress: Progress | None = None,
 ) -> Shrunk:
-    """A small trace that violates the property that `trace` names.
-
-    `build` makes the world from some of its settings; numbers in `settings` (those it takes, with
-    the values that the trace was made with) may be lowered. `progress` is told of runs and steps.
-    Raises UsageError for a trace that violates nothing, or that does not replay.
-    """
-    return _Search(build, trace, settings, progress).run()
+    """The same in a world of any origin: `build` makes it, with some of its `numbers`, which are
+    settings as the trace was made with, lowered."""
+    return _Search(build, trace, numbers, progress).run()
 
 
 class _Search:
@@ -72,7 +94,7 @@ class _Search:
         self,
         build: Build,
         trace: Trace,
-        settings: Mapping[str, Any],
+        numbers: Mapping[str, int],
         progress: Progress | None,
     ) -> None:
         name = trace.header.violated
@@ -81,8 +103,8 @@ class _Search:
         if name.startswith(NO_DEADLOCK):
             raise UsageError("a deadlock of links leaves no steps behind that could be dropped")
         self._build, self._trace, self._progress = build, trace, progress
-        self._settings = dict(settings)
-        self._changed: dict[str, Any] = {}
+        self._left = dict(numbers)
+        self._changed: dict[str, int] = {}
         self._world = build({})
         self._name = common(name)
         of_kind = {prop.name: prop.kind for prop in self._world.properties}
@@ -226,9 +248,7 @@ class _Search:
     def _numbers(self) -> bool:
         """Lower the numbers among the settings."""
         changed = False
-        for name, value in sorted(self._settings.items()):
-            if type(value) is not int:
-                continue
+        for name, value in sorted(self._left.items()):
             for lower in sorted({*range(1, min(value, 4)), value // 2, value - 1}):
                 if 0 < lower < value and self._lower(name, lower):
                     changed = True
@@ -243,7 +263,7 @@ class _Search:
             return False
         if not self._try(self._script, world):
             return False
-        self._world, self._changed, self._settings[name] = world, changed, value
+        self._world, self._changed, self._left[name] = world, changed, value
         return True
 
     # The order that reads best: causes first, and each close to what it leads to.

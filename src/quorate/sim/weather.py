@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from quorate.kernel import Crash, NodeId, Start, Trace, World, core
-from quorate.sim.script import Ref, Script, perform, script_of
+from quorate.kernel import Crash, Kind, NodeId, Start, Trace, World, core
+from quorate.sim.script import Entry, Ref, Script, common, perform, script_of
 
 
 class Sent(NamedTuple):
     """A message from one process to another: when it was sent, and when it arrived each time."""
 
+    ref: Ref
     source: NodeId
     target: NodeId
     kind: str
@@ -23,11 +24,13 @@ def weather(world: World, trace: Trace) -> tuple[str, ...]:
     """A line for each fault in a trace: crashes, cuts, losses, delays, duplicates.
 
     Steps are numbered from 1, as in a narration. A message counts as lost if its receiver went on
-    without it; that it is late without end would be the same.
+    without it (that it is late without end would be the same), and if what the trace says is
+    violated would not be, had it arrived before the next thing that its receiver did.
     """
     script = script_of(world, trace)
     sent = _sent(world, script)
-    return (*_crashes(script), *_missing(script, sent), *_late(sent), *_twice(sent))
+    missed = [each for each in _missed(script, sent) if _matters(world, trace, script, each)]
+    return (*_crashes(script), *_missing(missed, sent), *_late(sent), *_twice(sent))
 
 
 def _sent(world: World, script: Script) -> list[Sent]:
@@ -37,7 +40,7 @@ def _sent(world: World, script: Script) -> list[Sent]:
             arrivals.setdefault(entry.cause, []).append(step)
     hosts = {role: world.processes[index].me for role, index in world.hosts().items()}
     return [
-        Sent(hosts[ref[1]], hosts[ref[2]], ref[3], ref[0] + 1, tuple(arrivals.get(ref, ())))
+        Sent(ref, hosts[ref[1]], hosts[ref[2]], ref[3], ref[0] + 1, tuple(arrivals.get(ref, ())))
         for ref in perform(world, script, "", eager=False).refs
         if ref[2] in hosts and hosts[ref[1]] != hosts[ref[2]]
     ]
@@ -63,11 +66,29 @@ def _crashes(script: Script) -> Iterable[str]:
         )
 
 
-def _missing(script: Script, sent: list[Sent]) -> Iterable[str]:
-    """Links that carried nothing, and single messages that were missed."""
+def _missed(script: Script, sent: list[Sent]) -> list[Sent]:
     last = {entry.node: step for step, entry in enumerate(script, start=1)}
+    return [each for each in sent if not each.arrivals and last.get(each.target, 0) > each.step]
+
+
+def _matters(world: World, trace: Trace, script: Script, lost: Sent) -> bool:
+    """Whether nothing is violated any more once a message arrives; liveness takes more to tell."""
+    kinds = {prop.name: prop.kind for prop in world.properties}
+    name = trace.header.violated or ""
+    if not name or kinds.get(name, Kind.ALWAYS) is not Kind.ALWAYS:
+        return True
+    performed = perform(world, script[: lost.step], "", eager=False)
+    player, event = performed.stage.arrival(performed.refs[lost.ref])
+    later = range(lost.step, len(script))
+    at = next(i for i in later if script[i].node == lost.target)
+    arrival = Entry(len(script), script[at].at_us, player.boot.me, event, lost.ref)
+    again = perform(world, (*script[:at], arrival, *script[at:]), common(name), eager=True)
+    return common(name) not in map(common, again.stage.judge.broken)
+
+
+def _missing(missed: list[Sent], sent: list[Sent]) -> Iterable[str]:
+    """Links that carried nothing, and single messages that were missed."""
     links = {(each.source, each.target) for each in sent if each.arrivals}
-    missed = [each for each in sent if not each.arrivals and last.get(each.target, 0) > each.step]
     cut: dict[NodeId, set[NodeId]] = {}
     for each in missed:
         if (each.source, each.target) not in links:

@@ -116,7 +116,7 @@ class SpaceTime(msgspec.Struct, frozen=True):
     @property
     def timed(self) -> bool:
         """Whether `at_us` is a time, and not the number of the step."""
-        return self.header.executor != "check"
+        return self.header.executor not in ("check", "shrink")
 
 
 def retell(trace: Trace, processes: Iterable[Actor]) -> SpaceTime:
