@@ -7,7 +7,7 @@ were. Order is total (time, then sequence), so the same seed gives the same run 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -190,19 +190,6 @@ class Simulation:
     def at_rest(self) -> bool:
         """Whether nothing further can happen, and no message was lost that could make it so."""
         return not self.heap and not self.lost
-
-    def under_way(self) -> list[tuple[NodeId, Event]]:
-        """The messages that are on their way: to which node, and their arrival there."""
-        return [(entry[3].me, entry[4]) for entry in self.heap if entry[2] == DELIVER]
-
-    def situation(self) -> Hashable:
-        """What nodes and their timers are like, whatever the time is."""
-        return tuple((node.actor, node.up, frozenset(node.timers)) for node in self.nodes)
-
-    def adopt(self, node: Node, actor: Actor, up: bool, asked: tuple[Effect, ...]) -> None:
-        """Go on from elsewhere: be like `actor`, having asked for those timers and choices."""
-        node.actor, node.up, node.awake = actor, up, up
-        self._emit(node, asked)
 
     def after(self, delay_us: int, function: Callable[[], object], fault: bool = False) -> None:
         """Call `function` after a time; a fault only if the world has not been healed by then."""

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from quorate.adversary import embodied
 from quorate.kernel import Choose, NodeId, Property, Record, SetTimer, Start, Timeout, World, core
-from quorate.kernel.effects import By
-from quorate.sim.engine import Simulation
+from quorate.sim.engine import DELIVER, Simulation
 from quorate.sim.faults import Faults
 from quorate.sim.script import Performed, Ref
 from quorate.traces.words import role_of
@@ -50,8 +49,8 @@ def ending(world: World, performed: Performed, lost: Lost) -> tuple[Record, ...]
     seen: dict[Hashable, int] = {}
     while simulation.now_us < FAULTS.heal_ms * 1000 and not simulation.at_rest():
         records = simulation.records or []
-        if not simulation.under_way():
-            since = seen.setdefault(simulation.situation(), len(records))
+        if not any(entry[2] == DELIVER for entry in simulation.heap):
+            since = seen.setdefault(_situation(simulation), len(records))
             if _is_fair(simulation, records[since:]):
                 break
         before = simulation.steps
@@ -68,9 +67,11 @@ def _go_on(world: World, performed: Performed, lost: Lost, tracing: bool) -> Sim
         simulation.judge.fact(role, fact)
     for node in simulation.nodes:
         player = stage.players[node.me]
-        timers = [By(r, SetTimer(timer, ms)) for (r, timer), ms in player.armed.items()]
-        offers = [By(r, Choose(key, options)) for (r, key), options in player.offered.items()]
-        simulation.adopt(node, player.actor, player.up, (*timers, *offers))
+        node.actor, node.up, node.awake = player.actor, player.up, player.up
+        for (role, timer), after_ms in player.armed.items():
+            simulation.do(node, role, SetTimer(timer, after_ms))
+        for (role, key), options in player.offered.items():
+            simulation.do(node, role, Choose(key, options))
     by_name = {node.me: node for node in simulation.nodes}
     missing = {performed.refs[ref] for ref in lost.messages if ref in performed.refs}
     for envelope in stage.waiting:
@@ -86,6 +87,11 @@ def _go_on(world: World, performed: Performed, lost: Lost, tracing: bool) -> Sim
         elif node.me not in lost.nodes:
             simulation.restart(node)
     return simulation
+
+
+def _situation(simulation: Simulation) -> Hashable:
+    """What nodes and their timers are like, whatever the time is."""
+    return tuple((node.actor, node.up, frozenset(node.timers)) for node in simulation.nodes)
 
 
 def _is_fair(simulation: Simulation, records: list[Record]) -> bool:
