@@ -470,3 +470,16 @@ def test_colour_is_for_terminals_and_no_color_is_honoured(
     monkeypatch.setenv("NO_COLOR", no_color)
     terminal.table(("verdict",), [("violated",)])
     assert ("\x1b[1;31m" in out.getvalue()) is coloured
+
+
+def test_bench_simulate_measures_one_core_all_cores_and_peers(
+    quorate: Quorate, tmp_path: Path
+) -> None:
+    data = msgspec.json.decode(quorate("bench", "simulate", "--seconds", "0.5", "--json")[1])
+    assert data["deliveries_per_second"] > 0 < data["seeds_per_second_per_core"]
+    assert set(data["seeds"]) == {"calm", "chaos", "swarm"}
+    assert data["scaling"] > 0 < data["simpy_events_per_second"]
+    assert "simloop" not in data
+    code, _, err = quorate("bench", "simulate", "--seconds", "0.5", "--simloop", str(tmp_path))
+    assert code == 254
+    assert f"{tmp_path} is no checkout of simloop" in err

@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from quorate.kernel import View, always, at_rest, eventually, sometimes
 from quorate.protocols import build_world
 from quorate.sim import Faults, simulate
 from sim.toys import HEADER, Alarms, Chooser, Counter, Got, Sender, run, world
-
-HASHES = """
-from quorate.kernel import Header
-from quorate.protocols import build_world
-from quorate.sim import Faults, simulate
-for protocol, settings in (("paxos", {}), ("multi_paxos", {"values": 3})):
-    world = build_world(protocol, "main", settings)
-    header = Header(protocol=protocol, executor="sim")
-    for seed in range(8):
-        faults = Faults.swarm(seed, unsafe_ms=3_000)
-        print(simulate(world, seed=seed, faults=faults, header=header).trace_hash)
-"""
-
-
-def test_a_seed_gives_the_same_trace_in_any_process_with_any_hash_seed() -> None:
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", HASHES],
-            env=os.environ | {"PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("1", "2")
-    ]
-    assert printed[0] == printed[1]
-    hashes = printed[0].split()
-    assert len(hashes) == len(set(hashes)) == 16
 
 
 def test_a_run_is_the_same_with_and_without_its_trace() -> None:

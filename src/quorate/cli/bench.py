@@ -74,15 +74,41 @@ def service_command(
 @bench.command("simulate")
 def simulate_command(
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each part lasts.")] = 5.0,
+    simloop: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also load simloop, of which this is a checkout."),
+    ] = None,
+    simloop_python: Annotated[
+        str, typer.Option(metavar="PYTHON", help="3.12 or newer, with pytest: simloop needs it.")
+    ] = "python3",
     json: terminal.Json = False,
 ) -> int:
     """Deliveries and seeds a second of the simulator, on Multi-Paxos with five replicas."""
-    data = {"machine": _machine()} | measure(seconds)
+    script = Path("benchmarks/peers/simloop/load.py")
+    if simloop is not None and not script.exists():
+        raise UsageError(f"{script} is not here: run this in a checkout of Quorate")
+    data = {"machine": _machine()} | measure(seconds, simloop, simloop_python, script)
     if json:
         terminal.print_json(data)
-    else:
-        for name, value in data.items():
-            print(f"{name}: {value:,.2f}" if isinstance(value, float) else f"{name}: {value}")
+        return 0
+    cells = [("quorate", "deliveries, calm, busy", f"{data['deliveries_per_second']:,.0f}")]
+    for weather, figures in data["seeds"].items():
+        rate = figures["seeds_per_second"]
+        cells.append(
+            ("quorate", f"seeds of {data['seed_events']:,} events, {weather}", f"{rate:,.1f}")
+        )
+        if weather == "chaos":
+            rate = figures["deliveries_per_second"]
+            cells.append(("quorate", "deliveries, chaos", f"{rate:,.0f}"))
+    cells.append(("SimPy", "events", f"{data['simpy_events_per_second']:,.0f}"))
+    for weather in ("calm", "chaos") if simloop else ():
+        rate = data["simloop"][weather]["deliveries_per_second"]
+        cells.append(("simloop", f"deliveries, {weather}", f"{rate:,.0f}"))
+    terminal.table(("system", "on one core", "per second"), cells)
+    print(f"{data['cores']} cores: {data['scaling']:.2f} times as many seeds")
+    for weather, ratio in data.get("ratio_to_simloop", {}).items():
+        print(f"deliveries, {weather}: {ratio:.0f} times simloop")
+    print(data["machine"])
     return 0
 
 

@@ -1,12 +1,23 @@
-"""How fast the simulator is: one measure for one core, one for all of them."""
+"""How fast the simulator is: deliveries and seeds on one core, on all of them, and beside peers.
+
+Rates on one core are for each second of its own time, so that other programs do not count; how much
+more all cores do together is a matter of real time.
+"""
 
 from __future__ import annotations
 
 import os
+import random
+import subprocess
 import time
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from quorate.kernel import UsageError
 from quorate.protocols import build_world
 from quorate.sim.faults import Faults
 from quorate.sim.run import simulate
@@ -14,44 +25,126 @@ from quorate.sim.run import simulate
 NODES = 5
 SEED_EVENTS = 1_000
 BUSY = {"nodes": NODES, "clients": 16, "values": 1_000_000, "truncate": 100}
+CALM = Faults(unsafe_ms=3_600_000, heal_ms=0)
+CHAOS = Faults(  # as in the campaign of simloop's Raft example
+    loss=0.02,
+    duplicate=0.02,
+    delay_us=(10_000, 50_000),
+    partition_rate=0.33,
+    partition_ms=(500, 3_000),
+    crash_rate=0.17,
+    mid_step=0.0,
+    down_ms=(0, 0),
+    unsafe_ms=3_600_000,
+    heal_ms=0,
+)
+WEATHER = ("calm", "chaos", "swarm")
+SIMPY_PROCESSES = 60  # about as many as messages are under way in a busy run
 
 
-def _busy(seconds: float) -> tuple[int, float]:
-    """Deliveries of calm Multi-Paxos under load, and the seconds that they took."""
+def _busy(seconds: float) -> float:
+    """Deliveries a second of calm Multi-Paxos under load."""
     world = build_world("multi_paxos", "main", dict(BUSY))
-    faults = Faults(unsafe_ms=3_600_000, heal_ms=0)
-    deliveries, seed, began = 0, 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        deliveries += simulate(world, seed=seed, faults=faults, steps_max=50_000).deliveries
+    deliveries, seed, began = 0, 0, time.process_time()
+    while time.process_time() - began < seconds:
+        deliveries += simulate(world, seed=seed, faults=CALM, steps_max=50_000).deliveries
         seed += 1
-    return deliveries, time.perf_counter() - began
+    return deliveries / (time.process_time() - began)
 
 
-def _seeds(seconds: float) -> tuple[int, float]:
-    """Runs of 1,000 events under drawn faults, and the seconds that they took."""
-    world = build_world("multi_paxos", "main", {"nodes": NODES})
+def _seeds(weather: str, seconds: float) -> dict[str, float]:
+    """Runs of 1,000 events: how many a second, and the deliveries in them."""
+    world = build_world("multi_paxos", "main", {"nodes": NODES, "values": 1_000})
+    deliveries, seed, began = 0, 0, time.process_time()
+    while time.process_time() - began < seconds:
+        faults = {"calm": CALM, "chaos": CHAOS}.get(weather) or Faults.swarm(seed, heal_ms=0)
+        run = simulate(world, seed=seed, faults=faults, steps_max=SEED_EVENTS)
+        deliveries += run.deliveries
+        seed += 1
+    took = time.process_time() - began
+    return {"seeds_per_second": seed / took, "deliveries_per_second": deliveries / took}
+
+
+def _together(seconds: float, processes: int) -> float:
+    """Seeds for each second of real time, in so many processes at once."""
+    with ProcessPoolExecutor(processes) as pool:
+        list(pool.map(_count, [0.1] * processes))  # they have started, and worlds are built
+        return sum(pool.map(_count, [seconds] * processes))
+
+
+def _count(seconds: float) -> float:
+    world = build_world("multi_paxos", "main", {"nodes": NODES, "values": 1_000})
     seed, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
-        faults = Faults.swarm(seed, heal_ms=0)
-        simulate(world, seed=seed, faults=faults, steps_max=SEED_EVENTS)
+        simulate(world, seed=seed, faults=CALM, steps_max=SEED_EVENTS)
         seed += 1
-    return seed, time.perf_counter() - began
+    return seed / (time.perf_counter() - began)
 
 
-def measure(seconds: float) -> dict[str, Any]:
-    """Deliveries and seeds per second on one core, and how many times as many on every core."""
-    deliveries, took = _busy(seconds)
-    seeds, seeds_took = _seeds(seconds)
+def _simpy(seconds: float) -> float:
+    """Events a second of SimPy: processes that do nothing but wait for a time, again and again."""
+    try:
+        import simpy
+    except ImportError as error:
+        raise UsageError("SimPy is not installed: pip install simpy") from error
+    env, draw, ended = simpy.Environment(), random.Random(0), 0
+
+    def wait() -> Generator[Any, Any, None]:
+        nonlocal ended
+        while True:
+            yield env.timeout(draw.randint(500, 2_000))
+            ended += 1
+
+    for _ in range(SIMPY_PROCESSES):
+        env.process(wait())
+    began, until = time.process_time(), 0
+    while time.process_time() - began < seconds:
+        until += 100_000
+        env.run(until)
+    return ended / (time.process_time() - began)
+
+
+def _simloop(checkout: Path, python: str, script: Path, seconds: float) -> Any:
+    if not (checkout / "src" / "simloop").is_dir():
+        raise UsageError(f"{checkout} is no checkout of simloop: git clone dhruvl/simloop")
+    command = [python, str(script), str(checkout), str(seconds)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UsageError(f"cannot run {python}: {error.strerror}") from error
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["no output"])[-1]
+        raise UsageError(f"simloop did not run under {python}: {last}")
+    return msgspec.json.decode(ran.stdout.splitlines()[-1])
+
+
+def measure(
+    seconds: float, simloop: Path | None = None, python: str = "python3", script: Path | None = None
+) -> dict[str, Any]:
+    """Deliveries and seeds a second on one core, how many times as many seeds on all cores, and the
+    rates of peers: SimPy, and simloop if a checkout and the script that loads it are given.
+    """
+    peer = _simloop(simloop, python, script, seconds) if simloop and script else None
+    deliveries = _busy(seconds)
+    seeds = {weather: _seeds(weather, seconds) for weather in WEATHER}
+    simpy = _simpy(seconds)
     cores = os.cpu_count() or 1
-    with ProcessPoolExecutor(cores) as pool:
-        list(pool.map(_seeds, [0.1] * cores))  # processes have started, worlds are built
-        together = list(pool.map(_seeds, [seconds] * cores))
-    return {
+    data: dict[str, Any] = {
         "protocol": "multi_paxos",
         "nodes": NODES,
-        "deliveries_per_second": deliveries / took,
-        "seeds_per_second_per_core": seeds / seeds_took,
+        "deliveries_per_second": deliveries,
         "seed_events": SEED_EVENTS,
+        "seeds_per_second_per_core": seeds["swarm"]["seeds_per_second"],
+        "seeds": seeds,
         "cores": cores,
-        "scaling": sum(count / spent for count, spent in together) / (seeds / seeds_took),
+        "scaling": _together(seconds, cores) / _together(seconds, 1),
+        "simpy_events_per_second": simpy,
     }
+    if peer is not None:
+        data["simloop"] = peer
+        data["ratio_to_simloop"] = {
+            "calm": deliveries / peer["calm"]["deliveries_per_second"],
+            "chaos": seeds["chaos"]["deliveries_per_second"]
+            / peer["chaos"]["deliveries_per_second"],
+        }
+    return data
