@@ -482,4 +482,4 @@ def test_bench_simulate_measures_one_core_all_cores_and_peers(
     assert "simloop" not in data
     code, _, err = quorate("bench", "simulate", "--seconds", "0.5", "--simloop", str(tmp_path))
     assert code == 254
-    assert f"{tmp_path} is no checkout of simloop" in err
+    assert "is no checkout of simloop" in " ".join(err.split())
