@@ -330,3 +330,9 @@ def test_two_handlers_for_one_message_are_refused() -> None:
 
     with pytest.raises(UsageError, match="Twice has two handlers for Add"):
         Twice("n").step(Start())
+
+
+def test_a_field_that_hides_a_method_of_every_actor_is_refused() -> None:
+    broken = msgspec.defstruct("Broken", [("step", int)], bases=(Actor,))
+    with pytest.raises(UsageError, match=r"^Broken\.step hides a method of Actor"):
+        plan_of(broken)

@@ -233,6 +233,8 @@ def _build(cls: type[Actor]) -> Plan:
     hints = typing.get_type_hints(cls, include_extras=True)
     durable: dict[str, list[str]] = {"stable": [], "lazy": []}
     for field in cls.__struct_fields__:
+        if field != "me" and hasattr(Actor, field):
+            raise UsageError(f"{cls.__name__}.{field} hides a method of Actor: call it otherwise")
         refuse_mutable(cls, field, hints[field], (Actor,))
         for note in getattr(hints[field], "__metadata__", ()):
             extra = getattr(note, "extra", None) or {}
