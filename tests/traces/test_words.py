@@ -98,3 +98,20 @@ def test_of_a_map_only_the_entries_that_changed_are_told() -> None:
     assert describe(before, event, after, effects) == (
         "n ← x Vote(0, , {}) | log pages[2]=x | log pages[4]=d | log pages[1] gone"
     )
+
+
+def test_a_message_to_several_nodes_is_told_once() -> None:
+    vote, other = Vote(Ballot(1, "p1"), b"v"), Vote(Ballot(2, "p1"), b"v")
+    sends = (Send("a", vote), Send("b", vote), Send("c", other), Send("a", vote))
+    after = Voter("n")
+    assert describe(None, Start(), after, sends).split(" | ") == [
+        "n start",
+        "→ a b Vote(1p1, v, {})",
+        "→ c Vote(2p1, v, {})",
+        "→ a Vote(1p1, v, {})",
+    ]
+    by = (By("x", sends[0]), By("x", sends[1]), By("y", sends[1]))
+    assert describe(None, Start(), after, by).split(" | ")[1:] == [
+        "x: → a b Vote(1p1, v, {})",
+        "y: → b Vote(1p1, v, {})",
+    ]

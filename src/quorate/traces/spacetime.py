@@ -32,7 +32,7 @@ from quorate.kernel import (
     unwrapped,
 )
 from quorate.traces.life import Life, unheard
-from quorate.traces.words import changes, headline, role_of, told
+from quorate.traces.words import all_told, changes, headline, role_of
 
 OUTSIDE = "outside"
 
@@ -66,7 +66,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     @property
     def done(self) -> tuple[str, ...]:
         """What the step did, in words, without what `changes` says."""
-        return tuple(line for effect in self.effects if (line := told(effect)))
+        return tuple(all_told(self.effects))
 
     @property
     def line(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from quorate.kernel import (
     Actor,
@@ -27,6 +28,7 @@ from quorate.kernel import (
     core,
     plan_of,
     roles_of,
+    unwrapped,
 )
 
 
@@ -35,8 +37,30 @@ def describe(
 ) -> str:
     """One line for a step: what happened | what changed | what was done."""
     changed = () if before is None else changes(before, after)
-    done = (line for effect in effects if (line := told(effect)))
-    return " | ".join((headline(event, after.me), *changed, *done))
+    return " | ".join((headline(event, after.me), *changed, *all_told(effects)))
+
+
+def all_told(effects: Iterable[Effect]) -> Iterator[str]:
+    """What was done, one message to several nodes told once."""
+    for _, alike in groupby(effects, key=_broadcast):
+        some = list(alike)
+        line = told(some[0])
+        if len(some) > 1 and isinstance(unwrapped(some[0]), Send):
+            nodes = [effect.to for each in some if isinstance(effect := unwrapped(each), Send)]
+            line = line.replace(f"→ {nodes[0]} ", f"→ {' '.join(nodes)} ", 1)
+        if line:
+            yield line
+
+
+def _broadcast(effect: Effect) -> Effect:
+    """The same for all sends of one message by one role."""
+    match effect:
+        case Send(_, msg):
+            return Send("", msg)
+        case By(role, Send(_, msg)):
+            return By(role, Send("", msg))
+        case _:
+            return effect
 
 
 def role_of(event: Happening, node: NodeId) -> NodeId:
