@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from check.naive import Global, Naive, Node
+from pins import pin
 from quorate.check import check
 from quorate.check import check as search  # on an engine of its own choice
 from quorate.check.renaming import Lists, Renaming
@@ -56,8 +57,8 @@ def test_orbits_of_two_phase_commit_follow_the_closed_form(participants: int) ->
     world = build_world("two_phase_commit", "tla", {"participants": n})
     result = check(world, symmetry=True)
     # By how many participants are in which state; see Ip and Dill on scalar sets.
-    assert result.distinct == comb(n + 3, 3) + comb(n + 5, 5) + (n + 1)
-    assert result.depth == 3 * n + 2
+    count = comb(n + 3, 3) + comb(n + 5, 5) + (n + 1)
+    pin("TwoPhase, orbits, closed form", result, distinct=count, depth=3 * n + 2)
     assert result.symmetry
     assert result.exit_code == 0
 

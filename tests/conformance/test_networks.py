@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pytest
 
+from pins import pin
 from quorate.check import check
 from quorate.kernel import (
     Actor,
@@ -97,7 +98,7 @@ def players(last: int, wire: NodeId | None = None) -> tuple[Actor, ...]:
 @pytest.mark.parametrize("network", [Network.SET, Network.MULTISET])
 def test_ping_pong_without_loss_is_a_line(network: Network) -> None:
     result = check(World(processes=players(5), properties=(), network=network))
-    assert result.distinct == 11
+    pin("Stateright, published", result, distinct=11)
 
 
 @pytest.mark.parametrize(("last", "published"), [(1, 14), (5, 4_094)])
@@ -105,7 +106,8 @@ def test_ping_pong_with_loss_leaves_any_part_of_what_was_sent(last: int, publish
     game = Process("game", (*players(last, "wire"), Wire("wire")))
     result = check(World(processes=(game,), properties=()))
     # After k steps k + 1 messages were sent, and any of them may be lost: 2 + 4 + … + 2^(2n+1).
-    assert result.distinct == published == sum(2 ** (k + 1) for k in range(2 * last + 1))
+    pin("Stateright, published", result, distinct=published)
+    pin("closed form", result, distinct=sum(2 ** (k + 1) for k in range(2 * last + 1)))
 
 
 class Dull(Message, frozen=True):
@@ -141,7 +143,7 @@ def test_a_delivery_that_changes_nothing_is_a_step_only_on_links_in_order(
     network: Network, distinct: int
 ) -> None:
     world = World(processes=(Sender("s", "r"), Receiver("r")), properties=(), network=network)
-    assert check(world).distinct == distinct
+    pin("Stateright, published", check(world), distinct=distinct)
 
 
 class Once(Actor):
@@ -152,7 +154,8 @@ class Once(Actor):
 
 
 def test_a_timer_that_ran_out_is_no_longer_set() -> None:
-    assert check(World(processes=(Once("a"),), properties=())).distinct == 2
+    world = World(processes=(Once("a"),), properties=())
+    pin("Stateright, published", check(world), distinct=2)
 
 
 class Chooser(Actor):
@@ -166,7 +169,8 @@ class Chooser(Actor):
 
 
 def test_each_option_of_a_choice_is_a_step() -> None:
-    assert check(World(processes=(Chooser("a"),), properties=())).distinct == 4
+    world = World(processes=(Chooser("a"),), properties=())
+    pin("Stateright, published", check(world), distinct=4)
 
 
 class Idle(Actor):
@@ -178,8 +182,9 @@ def test_one_of_three_may_crash_for_good() -> None:
         processes=tuple(Idle(name) for name in "abc"),
         properties=(at_rest("anything", lambda v: True),),  # so that a stop is told from slowness
     )
-    assert check(world, crashes=1).distinct == 4
+    pin("Stateright, published", check(world, crashes=1), distinct=4)
 
 
 def test_what_is_sent_to_nobody_is_not_in_the_network() -> None:
-    assert check(World(processes=(Sender("s", "nobody"),), properties=())).distinct == 1
+    world = World(processes=(Sender("s", "nobody"),), properties=())
+    pin("Stateright, published", check(world), distinct=1)

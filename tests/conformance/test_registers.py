@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pytest
 
+from pins import pin
 from quorate.check import check
 from quorate.check.linearizability import Called, History, Register, Returned, linearizable
 from quorate.kernel import (
@@ -224,7 +225,7 @@ def test_a_linearizable_register_has_the_states_that_are_published(
 ) -> None:
     result = check(world(*servers))
     assert [v.verdict for v in result.verdicts] == ["holds", "holds"]
-    assert result.distinct == distinct
+    pin("Stateright, published", result, distinct=distinct)
 
 
 @pytest.mark.parametrize(
