@@ -127,17 +127,15 @@ class Simulation:
 
     def _some(self, until_us: int, steps_max: int) -> bool:
         """Go on for some steps. False when nothing is left to do until then."""
-        while self.heap:
+        while self.heap and self.steps < steps_max and self.judge.violated is None:
             entry = heappop(self.heap)
             if entry[0] > until_us:
                 heappush(self.heap, entry)
                 self.now_us = until_us
-                break
+                return False
             self.now_us = entry[0]
             self.happen(entry)
-            if self.steps >= steps_max or self.judge.violated is not None:
-                return True
-        return False
+        return bool(self.heap)
 
     @property
     def calm(self) -> bool:
@@ -149,6 +147,8 @@ class Simulation:
         _, number, kind, node, what = entry
         if kind >= CALL:
             node()
+        elif kind == FIRE and (later := node.rang(what, number)) is not None:
+            heappush(self.heap, (*later, FIRE, node, what))
         elif node.up and not node.awake:
             node.missed.append(entry)
         elif kind == DELIVER:
@@ -164,7 +164,7 @@ class Simulation:
                 node.unheard -= 1
                 self._emit(node, effects)
                 self._drain(node)
-        elif node.timers.get(what) == number:
+        elif node.timers.get(what, (0, 0))[1] == number:
             del node.timers[what]
             role, timer = what
             self.take(node, address(node.boot, role, Timeout(timer)))
@@ -197,7 +197,7 @@ class Simulation:
 
     def deliver(self, node: Node, event: Event, after_us: int = 0) -> None:
         """Let `event`, the arrival of a message, reach `node` after a time."""
-        self._push(self.now_us + after_us, DELIVER, node, event)
+        heappush(self.heap, (self.now_us + after_us, self.number(), DELIVER, node, event))
 
     def _push(self, at_us: int, kind: int, node: Any, what: Any = None) -> int:
         number = self.number()
@@ -248,10 +248,11 @@ class Simulation:
         self, node: Node, before: Actor, event: Event, effects: tuple[Effect, ...]
     ) -> None:
         """A step of which a record is kept, or that a crash may undo, or that the disk delays."""
-        unforced = node.unforced
-        if node.lazy and self._crashes:
+        unforced, writes = node.unforced, bool(effects) and type(unwrapped(effects[0])) is Persist
+        forced = writes and forces(effects)
+        if writes and node.lazy and self._crashes:
             node.unforced = unforced_after(unforced, before, effects)
-        if node.disk is not None:
+        if writes and node.disk is not None:
             node.disk.note(effects)
         if node.fuse:
             self.nemesis.burn(node)
@@ -259,11 +260,11 @@ class Simulation:
             return
         if self.records is not None:
             self._record(node, event, effects, describe(before, event, node.actor, effects))
-        if (node.full or node.failing) and forces(effects):
+        if forced and (node.full or node.failing):
             node.unheard += 1
             node.undurable.append((self.now_us + 1, before, unforced))
             return self.crash(node, undone_min=int(node.full))
-        if self.faults.disk_us and forces(effects):
+        if forced and self.faults.disk_us:
             node.held_until = max(node.held_until, self.now_us) + self.faults.disk_us
             node.undurable.append((node.held_until, before, unforced))
         if not node.unheard and node.held_until <= self.now_us:
@@ -307,21 +308,20 @@ class Simulation:
 
     def do(self, node: Node, role: NodeId, effect: Effect) -> None:
         """What an actor asks of its own node."""
-        match effect:
-            case SetTimer(timer, (least, most)):
-                span_us = (most - least) * 1000 + 1
-                after_us = least * 1000 + int(self._schedule.random() * span_us)
-                at = self.now_us + int(after_us / node.pace) + node.lag_us
-                if self._strobe_us:
-                    at += -at % self._strobe_us
-                node.timers[role, timer] = self._push(at, FIRE, node, (role, timer))
-            case CancelTimer(timer):
-                node.timers.pop((role, timer), None)
-            case Choose(key, options):
-                picked = Choice(key, self._schedule.choice(options))
-                node.local.append(address(node.boot, role, picked))
-            case _:
-                pass
+        if type(effect) is SetTimer:
+            least, most = effect.after_ms
+            after_us = least * 1000 + int(self._schedule.random() * ((most - least) * 1000 + 1))
+            at = self.now_us + int(after_us / node.pace) + node.lag_us
+            if self._strobe_us:
+                at += -at % self._strobe_us
+            timer, due = (role, effect.timer), (at, self.number())
+            if node.arm(timer, due):
+                heappush(self.heap, (*due, FIRE, node, timer))
+        elif type(effect) is CancelTimer:
+            node.timers.pop((role, effect.timer), None)
+        elif type(effect) is Choose:
+            picked = Choice(effect.key, self._schedule.choice(effect.options))
+            node.local.append(address(node.boot, role, picked))
 
     # Crashes.
 

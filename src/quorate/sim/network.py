@@ -37,12 +37,9 @@ class Links:
         self._least, most = faults.delay_us
         self._span = most - self._least + 1
         self._gst_us = faults.gst_ms * 1000
+        self._unbounded = faults.timing in (Timing.PARTIAL, Timing.ASYNCHRONOUS)
         self.open = not (
-            faults.loss
-            or faults.duplicate
-            or faults.slow
-            or faults.slow_nodes
-            or faults.timing in (Timing.PARTIAL, Timing.ASYNCHRONOUS)
+            faults.loss or faults.duplicate or faults.slow or faults.slow_nodes or self._unbounded
         )
 
     def send(self, source: Node, target: Node, event: Event) -> None:
@@ -56,7 +53,9 @@ class Links:
     def _fate(self, source: int, target: int) -> tuple[int, ...]:
         """What becomes of a message on a link: after how long each of its copies arrives, in µs."""
         draw, faults = self._draw, self._faults
-        delay_us = self._delay()
+        delay_us = self._least + int(draw() * self._span)
+        if self._unbounded:
+            delay_us = self._unbounded_delay(delay_us)
         if (source, target) in self._simulation.cut or draw() < faults.loss:
             self._simulation.lost += 1
             return ()
@@ -66,15 +65,14 @@ class Links:
             return delay_us, delay_us + int(draw() * 10 * self._span)
         return (delay_us,)
 
-    def _delay(self) -> int:
-        timing, now_us = self._faults.timing, self._simulation.now_us
-        bounded = self._least + int(self._draw() * self._span)
-        if timing is Timing.ASYNCHRONOUS:
+    def _unbounded_delay(self, bounded_us: int) -> int:
+        now_us = self._simulation.now_us
+        if self._faults.timing is Timing.ASYNCHRONOUS:
             return self._least + self._long()
-        if timing is Timing.PARTIAL and now_us < self._gst_us:
+        if now_us < self._gst_us:
             # Whatever was sent before that time arrives at most one bounded delay after it.
-            return min(self._least + self._long(), self._gst_us - now_us + bounded)
-        return bounded
+            return min(self._least + self._long(), self._gst_us - now_us + bounded_us)
+        return bounded_us
 
     def _long(self) -> int:
         return int(self._span * ((1 - self._draw()) ** (-1 / TAIL) - 1))

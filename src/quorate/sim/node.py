@@ -11,12 +11,15 @@ from quorate.sim.disk import Disk
 
 ENDLESS = "it sends to itself without end"
 
+Timer = tuple[NodeId, str]  # role, name
+Due = tuple[int, int]  # time in µs, sequence number
+
 
 class Node:
     """One process. It hears what reaches it while it is `awake`: up, and not paused."""
 
     __slots__ = (
-        "actor", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full",
+        "actor", "alarms", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full",
         "fuse", "gone", "held_until", "incarnation", "index", "lag_us", "lazy", "local",
         "may_fail", "me", "missed", "pace", "plain", "skew_us", "step", "timed", "timers",
         "undurable", "unforced", "unheard", "up",
@@ -60,13 +63,36 @@ class Node:
         self.doomed = False  # it will crash within its next step
         self.blocked = False  # it stands still in the middle of its sends, and so is not awake
         self.dying = False  # it is doing so, as soon as what it wrote is on disk
-        self.timers: dict[tuple[NodeId, str], int] = {}  # to the sequence number of the entry
+        self.timers: dict[Timer, Due] = {}  # to when it runs out
+        self.alarms: dict[Timer, Due] = {}  # to the entry of the calendar that will come for it
         self.local: deque[Event] = deque()  # from itself: comes before anything else
         self.missed: list[tuple[Any, ...]] = []  # entries that came while it was paused
         self.held_until = 0  # sends and outputs leave no earlier: a forced write is under way
         self.unheard = 0  # the latest steps whose sends and outputs have not left yet
         # Forced writes under way: when each ends, and what a crash before that would find.
         self.undurable: deque[tuple[int, Actor, tuple[Any, ...]]] = deque()
+
+    def arm(self, timer: Timer, due: Due) -> bool:
+        """Set a timer. True when it needs an entry in the calendar: a timer is mostly armed again
+        before it runs out, and its earlier entry, when it comes, is then put off to the new time.
+        """
+        self.timers[timer] = due
+        earlier = self.alarms.get(timer)
+        if earlier is not None and earlier <= due:
+            return False
+        self.alarms[timer] = due
+        return True
+
+    def rang(self, timer: Timer, number: int) -> Due | None:
+        """An entry came for a timer: the time that it has been put off to, if it has."""
+        if self.alarms.get(timer, (0, 0))[1] != number:
+            return None
+        due = self.timers.get(timer)
+        if due is None or due[1] == number:
+            del self.alarms[timer]
+            return None
+        self.alarms[timer] = due
+        return due
 
     def clock_ms(self, now_us: int) -> int:
         """What this node's own clock shows."""
