@@ -25,7 +25,7 @@ ALLOWED = {
     # Campaigns name their world, since a world cannot travel to another process; a simulated disk
     # holds a log as the runtime writes and reads it.
     "sim": {*AGREEMENT, "adversary", "runtime", "traces"},
-    "lecture": {*AGREEMENT, "check", "sim"},
+    "lecture": {*AGREEMENT, "check", "sim", "traces"},
     "runtime": CORE,
     "service": {*AGREEMENT, "runtime"},
     "transactions": {*AGREEMENT, "runtime", "service"},
