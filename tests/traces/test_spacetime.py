@@ -113,6 +113,38 @@ def told(processes: list, records: list[Record], header: Header = HEADER) -> Spa
     return retell(Trace(header, tuple(digested)), processes)
 
 
+def test_the_simulator_says_which_of_equal_messages_arrived() -> None:
+    """Four equal messages are on their way at once; each takes the same time, so it shows."""
+
+    class Again(Sender):
+        def on_timer(self, ctx, timer) -> None:  # type: ignore[no-untyped-def]
+            super().on_timer(ctx, timer)
+            ctx.broadcast(self.to, Ping(0))
+
+    of = world(Again("s", ("c",), count=20, every_ms=10), Counter("c", answers=False))
+    trace = run(of, delay_us=(35_000, 35_000), duplicate=0.0).trace
+    assert trace is not None
+    diagram = retell(trace, of.processes)
+    equal = [m for m in diagram.messages if m.msg == Ping(0)]
+    assert len(equal) == 20
+    for message in equal:
+        assert message.sent is not None
+        assert message.received is not None
+        took = diagram.steps[message.received].at_us - diagram.steps[message.sent].at_us
+        assert took == 35_000
+
+
+def test_what_a_step_received_is_of_the_step_that_the_simulator_names() -> None:
+    """Whatever links, disks and crashes did to it, and in the trace that was read back as well."""
+    for protocol, name, settings in WORLDS:
+        for seed in range(SEEDS):
+            of, trace = stormy(protocol, name, settings, seed)
+            diagram = retell(trace, of.processes)
+            for step, record in zip(diagram.steps, trace.records, strict=True):
+                if step.received is not None:
+                    assert diagram.messages[step.received].sent == record.cause
+
+
 def test_the_latest_of_equal_messages_that_wait_is_the_one_that_arrives() -> None:
     class Again(Sender):
         def on_timer(self, ctx, timer) -> None:  # type: ignore[no-untyped-def]

@@ -39,13 +39,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One step: when (µs since the start, or its index), where, what happened, what came of it."""
+    """One step: when (µs since the start, or its index), where, what happened, what came of it;
+    and, where it is known, the index of the step that sent what it received."""
 
     at_us: int
     node: NodeId
     event: Happening
     digest: str
     line: str = ""
+    cause: int | None = None
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -107,7 +109,14 @@ def read(path: Path, messages: Iterable[type]) -> Trace:
                 continue
             event = _event(raw["event"], kinds)
             records.append(
-                Record(raw["at_us"], raw["node"], event, raw["digest"], raw.get("line", ""))
+                Record(
+                    raw["at_us"],
+                    raw["node"],
+                    event,
+                    raw["digest"],
+                    raw.get("line", ""),
+                    raw.get("cause"),
+                )
             )
         except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
             raise UsageError(f"{path}, line {number}: not a trace record ({error})") from error

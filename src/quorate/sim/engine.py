@@ -28,7 +28,6 @@ from quorate.kernel import (
     Persist,
     ProtocolBug,
     Receive,
-    Record,
     Send,
     SetTimer,
     Start,
@@ -37,7 +36,6 @@ from quorate.kernel import (
     UsageError,
     World,
     address,
-    digest,
     forces,
     roles_of,
     unforced_after,
@@ -55,6 +53,7 @@ from quorate.sim.judge import Judge
 from quorate.sim.nemesis import Nemesis
 from quorate.sim.network import Links
 from quorate.sim.node import ENDLESS, Node
+from quorate.sim.tape import Tape
 from quorate.sim.topology import FULL
 from quorate.traces.words import describe
 
@@ -66,8 +65,8 @@ class Simulation:
     """One run of a world under one seed.
 
     Entries of the heap are (time in µs, sequence number, kind, …, …): DELIVER node event, FIRE node
-    (role, timer), RELEASE node (incarnation, effects), CALL function None, FAULT function None
-    (void once healed).
+    (role, timer), RELEASE node (incarnation, effects, sender), CALL function None, FAULT function
+    None (void once healed).
     """
 
     def __init__(self, world: World, seed: int, faults: Faults, tracing: bool = False) -> None:
@@ -76,7 +75,8 @@ class Simulation:
         self.deliveries = 0
         self.steps = 0
         self.lost = 0
-        self.records: list[Record] | None = [] if tracing else None
+        self.tape = Tape(tracing)
+        self._receive = self.tape.receive if tracing else Receive
         self.judge = Judge(world, self._live_roles)
         self.nodes = [Node(i, p, world.may_crash(p)) for i, p in enumerate(world.processes)]
         self.cut: frozenset[tuple[int, int]] = frozenset()
@@ -158,8 +158,9 @@ class Simulation:
             else:
                 self.lost += 1
         elif kind == RELEASE:
-            incarnation, effects = what
+            incarnation, effects, sender = what
             if node.incarnation == incarnation:
+                self.tape.sender = sender
                 node.durable(self.now_us)
                 node.unheard -= 1
                 self._emit(node, effects)
@@ -240,9 +241,7 @@ class Simulation:
             self._carefully(node, before, event, effects)
 
     def _record(self, node: Node, event: Any, effects: tuple[Effect, ...], line: str) -> None:
-        if self.records is not None:
-            record = Record(self.now_us, node.me, event, digest(effects), line)
-            self.records.append(record)
+        self.tape.take(self.now_us, node.me, event, effects, line)
 
     def _carefully(
         self, node: Node, before: Actor, event: Event, effects: tuple[Effect, ...]
@@ -258,7 +257,7 @@ class Simulation:
             self.nemesis.burn(node)
         if node.doomed and self._strike(node, event, effects):
             return
-        if self.records is not None:
+        if self.tape.runs:
             self._record(node, event, effects, describe(before, event, node.actor, effects))
         if forced and (node.full or node.failing):
             node.unheard += 1
@@ -272,7 +271,8 @@ class Simulation:
             return
         leaving = tuple(e for e in effects if type(unwrapped(e)) in (Send, Output))
         node.unheard += 1
-        self._push(node.held_until, RELEASE, node, (node.incarnation, leaving))
+        what = (node.incarnation, leaving, self.tape.sender)
+        self._push(node.held_until, RELEASE, node, what)
         self._emit(node, tuple(e for e in effects if type(unwrapped(e)) not in (Send, Output)))
 
     def _emit(self, node: Node, effects: Iterable[Any], role: NodeId | None = None) -> None:
@@ -287,7 +287,7 @@ class Simulation:
                     continue
                 if effect.msg is not msg:  # a broadcast is received as one value by all
                     msg = effect.msg
-                    received = Receive(src, msg)
+                    received = self._receive(src, msg)
                 event = received if target.plain else For(effect.to, received)
                 if target is node:
                     node.local.append(event)
@@ -347,6 +347,7 @@ class Simulation:
         sent = self.disk.randrange(sends)
 
         def die() -> None:
+            self.tape.sender = len(self.tape.records)  # the crash is recorded next
             self._emit(node, until_send(effects, sent))
             self.crash(node, event, sent)
 

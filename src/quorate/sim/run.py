@@ -67,11 +67,11 @@ def simulate(
             gc.enable()
     bounded = simulation.steps >= steps_max
     trace = None
-    if header is not None and simulation.records is not None:
+    if header is not None and simulation.tape.runs:
         named = msgspec.structs.replace(
             header, seed=seed, violated=broken, adversaries=(*header.adversaries, *hidden)
         )
-        trace = Trace(named, tuple(simulation.records), tuple(simulation.nemesis.notes))
+        trace = Trace(named, tuple(simulation.tape.records), tuple(simulation.nemesis.notes))
     return Run(
         seed=seed,
         violated=None if bounded and judge.violated is None else broken,

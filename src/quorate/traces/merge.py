@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -22,10 +21,8 @@ from quorate.kernel import (
     unwrapped,
 )
 from quorate.traces.life import Life
+from quorate.traces.spacetime import Link
 from quorate.traces.words import role_of
-
-Link = tuple[NodeId, NodeId, Any]
-"""Sender, receiver, message."""
 
 
 class _Part:

@@ -22,6 +22,7 @@ from quorate.kernel import (
     Note,
     Output,
     Receive,
+    Record,
     Send,
     Trace,
     UsageError,
@@ -35,6 +36,8 @@ from quorate.traces.life import Life, unheard
 from quorate.traces.words import all_told, changes, headline, role_of
 
 OUTSIDE = "outside"
+Link = tuple[NodeId, NodeId, Message]
+"""Sender, receiver, message."""
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -122,8 +125,9 @@ class SpaceTime(msgspec.Struct, frozen=True):
 def retell(trace: Trace, processes: Iterable[Actor]) -> SpaceTime:
     """The diagram of a trace, from the boot images of its nodes: every step is taken once more.
 
-    The trace does not say which of several equal messages on one link a step received: it is taken
-    to be the latest that was sent and had not arrived yet, or, if all have, the latest once more.
+    Where the trace does not say which of several equal messages on one link a step received (its
+    records have no cause), it is taken to be the latest that was sent and had not arrived yet, or,
+    if all have, the latest once more.
     Raises UsageError when a step comes out otherwise than recorded.
     """
     return _Retelling(trace, processes).run()
@@ -142,8 +146,8 @@ class _Retelling:
         }
         self.steps: list[Step] = []
         self.messages: list[Sent] = []
-        self.waiting: dict[tuple[NodeId, NodeId, Message], list[int]] = {}
-        self.latest: dict[tuple[NodeId, NodeId, Message], int] = {}
+        self.waiting: dict[Link, list[int]] = {}
+        self.latest: dict[Link, int] = {}
 
     def run(self) -> SpaceTime:
         silent = unheard(self.trace.records)
@@ -161,7 +165,9 @@ class _Retelling:
             title = headline(event, record.node)
             if effects is None:
                 title, effects = record.line, ()
-            self._keep(record.at_us, record.node, event, title, changed, effects, index in silent)
+            if index in silent:  # a crash came before anything of it left the node
+                effects = tuple(e for e in effects if not isinstance(unwrapped(e), Send | Output))
+            self._keep(record, title, changed, effects)
         names = {lane: name for name, lane in self.lanes.items()}
         return SpaceTime(
             self.trace.header,
@@ -193,57 +199,70 @@ class _Retelling:
         return effects
 
     def _keep(
-        self,
-        at_us: int,
-        node: NodeId,
-        event: Happening,
-        title: str,
-        changed: tuple[str, ...],
-        effects: tuple[Effect, ...],
-        silent: bool,
+        self, record: Record, title: str, changed: tuple[str, ...], effects: tuple[Effect, ...]
     ) -> None:
-        if silent:  # a crash came before anything of it left the node
-            effects = tuple(e for e in effects if not isinstance(unwrapped(e), Send | Output))
+        event = record.event
         taken = event.during if isinstance(event, Crash) and event.during is not None else event
-        role, lane, inner = role_of(taken, node), self.lanes[node], core(taken)
-        received = self._receive(inner, role, at_us) if isinstance(inner, Receive) else None
+        role, lane, inner = role_of(taken, record.node), self.lanes[record.node], core(taken)
+        received = None
+        if isinstance(inner, Receive):
+            received = self._receive((inner.src, role, inner.msg), record.cause)
         sent = []
         for effect in effects:
             message = unwrapped(effect)
             if isinstance(message, Send):
                 src = effect.role if isinstance(effect, By) else role
-                sent.append(self._send(src, message, lane))
+                sent.append(self._send((src, message.to, message.msg), lane))
         self.steps.append(
-            Step(at_us, lane, role, event, title, changed, effects, received, tuple(sent))
+            Step(record.at_us, lane, role, event, title, changed, effects, received, tuple(sent))
         )
 
-    def _send(self, src: NodeId, effect: Send, lane: int) -> int:
-        number, key = len(self.messages), (src, effect.to, effect.msg)
-        self.waiting.setdefault(key, []).append(number)
-        self.latest[key] = number
-        target = self._lane(effect.to)
-        self.messages.append(Sent(*key, lane, target, len(self.steps)))
+    def _send(self, link: Link, lane: int) -> int:
+        number = len(self.messages)
+        self.waiting.setdefault(link, []).append(number)
+        self.latest[link] = number
+        self.messages.append(Sent(*link, lane, self._lane(link[1]), len(self.steps)))
         return number
 
-    def _receive(self, event: Receive, role: NodeId, at_us: int) -> int:
-        key, here = (event.src, role, event.msg), len(self.steps)
-        waiting = self.waiting.get(key)
-        if waiting:
-            last = len(waiting) - 1
-            while last and self._sent_at(waiting[last - 1]) == self._sent_at(waiting[last]):
-                last -= 1  # sent in one go: they came in order
-            number = waiting.pop(last)
-            old = self.messages[number]
-            self.messages[number] = msgspec.structs.replace(old, received=here)
+    def _receive(self, link: Link, cause: int | None) -> int:
+        here, number = len(self.steps), self._waiting(link, cause)
+        if number is not None:
+            arrived = msgspec.structs.replace(self.messages[number], received=here)
+            self.messages[number] = arrived
             return number
         number = len(self.messages)
-        if key in self.latest:
-            first = self.messages[self.latest[key]]
-            self.messages.append(msgspec.structs.replace(first, received=here, again=True))
+        first = self._of_step(link, cause)
+        if first is None:
+            first = self.latest.get(link)
+        if first is not None:
+            again = msgspec.structs.replace(self.messages[first], received=here, again=True)
         else:
-            source, target = self._lane(event.src), self._lane(role)
-            self.messages.append(Sent(*key, source, target, None, here))
+            again = Sent(*link, self._lane(link[0]), self._lane(link[1]), None, here)
+        self.messages.append(again)
         return number
+
+    def _waiting(self, link: Link, cause: int | None) -> int | None:
+        """Which of the messages that have not arrived this is; it waits no longer."""
+        waiting = self.waiting.get(link, [])
+        if cause is not None:
+            number = next((n for n in waiting if self.messages[n].sent == cause), None)
+            if number is not None:
+                waiting.remove(number)
+            if number is not None or self._of_step(link, cause) is not None:
+                return number
+        if not waiting:
+            return None
+        last = len(waiting) - 1
+        while last and self._sent_at(waiting[last - 1]) == self._sent_at(waiting[last]):
+            last -= 1  # sent in one go: they came in order
+        return waiting.pop(last)
+
+    def _of_step(self, link: Link, cause: int | None) -> int | None:
+        """A message of that step over that link, which has arrived before."""
+        if cause is None or cause >= len(self.steps):
+            return None
+        messages = ((n, self.messages[n]) for n in self.steps[cause].sent)
+        return next((n for n, m in messages if (m.src, m.to, m.msg) == link), None)
 
     def _sent_at(self, number: int) -> int:
         sent = self.messages[number].sent
