@@ -173,7 +173,7 @@ def test_a_failed_force_stops_the_node_before_anyone_hears_of_the_step() -> None
         simulation.run(55_000, 1_000)
         simulation.nodes[1].failing = True
         simulation.run(62_000, 1_000)
-        (crash,) = crashes(simulation.records)
+        (crash,) = crashes(simulation.tape.records)
         assert (crash.unheard, simulation.nodes[1].up) == (1, False)
         assert len(simulation.judge.view().facts) == 2 * 5
         kept.add(simulation.nodes[1].actor.kept)
@@ -188,7 +188,7 @@ def test_a_full_disk_takes_nothing_and_stops_the_node_until_there_is_room() -> N
     counter = simulation.nodes[1]
     counter.full = True
     simulation.run(500_000, 10_000)
-    assert len(crashes(simulation.records)) > 1
+    assert len(crashes(simulation.tape.records)) > 1
     assert counter.actor.kept == 5
     counter.full = False
     simulation.run(3_000_000, 10_000)

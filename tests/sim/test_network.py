@@ -85,8 +85,7 @@ def _heard(cut: frozenset[tuple[int, int]]) -> set[tuple[str, str]]:
     simulation.cut = cut
     simulation.start()
     simulation.run(3_000_000, 10_000)
-    assert simulation.records is not None
-    return {(r.event.src, r.node) for r in simulation.records if isinstance(r.event, Receive)}
+    return {(r.event.src, r.node) for r in simulation.tape.records if isinstance(r.event, Receive)}
 
 
 def test_a_cut_link_carries_nothing_and_the_others_everything() -> None:

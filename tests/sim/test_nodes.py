@@ -76,8 +76,7 @@ def test_a_clock_may_be_ahead() -> None:
 def test_a_drifting_clock_also_drives_the_timers_of_its_node() -> None:
     simulation = _simulation(world(Clock("c")), drift_ppm=500_000)
     simulation.run(5_000_000, 100)
-    assert simulation.records is not None
-    start, rang = (record.at_us for record in simulation.records)
+    start, rang = (record.at_us for record in simulation.tape.records)
     assert 999 <= simulation.nodes[0].clock_ms(rang) <= 1_000
     assert rang - start != 1_000_000
 
@@ -122,8 +121,7 @@ def test_a_node_that_is_down_hears_nothing_and_starts_again_as_recovered() -> No
     simulation.run(505_000, 10_000)
     simulation.crash(simulation.nodes[1])
     simulation.run(2_000_000, 10_000)
-    assert simulation.records is not None
-    starts = [r for r in simulation.records if r.node == "c" and isinstance(r.event, Start)]
+    starts = [r for r in simulation.tape.records if r.node == "c" and isinstance(r.event, Start)]
     assert [(r.at_us, r.event) for r in starts] == [(0, Start()), (605_000, Start(recovered=True))]
     assert simulation.nodes[1].actor.kept == 90
 
@@ -185,7 +183,7 @@ def test_a_crash_within_a_broadcast_lets_some_of_the_sends_leave() -> None:
         simulation = _simulation(of, seed=seed, crash_rate=1e-9)
         simulation.nodes[0].doomed = True
         simulation.run(110_000, 100)
-        crash = crashes(simulation.records)[0]
+        crash = crashes(simulation.tape.records)[0]
         assert crash.during == Timeout("next")
         reached = [n.me for n in simulation.nodes[1:] if n.actor.kept]
         assert reached == list(names[: crash.sent])
@@ -200,9 +198,9 @@ def test_a_crash_within_a_step_comes_before_its_write_is_done_or_within_its_broa
         simulation = _simulation(of, seed=seed, crash_rate=1e-9, disk_us=10_000)
         simulation.nodes[1].doomed = True
         simulation.run(10_999, 100)
-        sooner = len(crashes(simulation.records))
+        sooner = len(crashes(simulation.tape.records))
         simulation.run(11_000, 100)
-        (crash,) = crashes(simulation.records)
+        (crash,) = crashes(simulation.tape.records)
         if sooner:
             assert (crash.during, crash.unheard) == (None, 1)
             assert simulation.nodes[1].actor.kept == 1 - crash.undone
