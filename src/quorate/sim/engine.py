@@ -232,16 +232,13 @@ class Simulation:
             raise
         except Exception as error:
             self.judge.fail(node.me, error)
-            self._record(node, event, (), f"{node.me} raised {error!r}")
+            self.tape.take(self.now_us, node.me, event, (), f"{node.me} raised {error!r}")
             return
         if self._plain:
             if effects:
                 self._emit(node, effects)
         else:
             self._carefully(node, before, event, effects)
-
-    def _record(self, node: Node, event: Any, effects: tuple[Effect, ...], line: str) -> None:
-        self.tape.take(self.now_us, node.me, event, effects, line)
 
     def _carefully(
         self, node: Node, before: Actor, event: Event, effects: tuple[Effect, ...]
@@ -258,7 +255,8 @@ class Simulation:
         if node.doomed and self._strike(node, event, effects):
             return
         if self.tape.runs:
-            self._record(node, event, effects, describe(before, event, node.actor, effects))
+            line = describe(before, event, node.actor, effects)
+            self.tape.take(self.now_us, node.me, event, effects, line)
         if forced and (node.full or node.failing):
             node.unheard += 1
             node.undurable.append((self.now_us + 1, before, unforced))
@@ -377,7 +375,7 @@ class Simulation:
         self.lost += 1  # whatever it was about to send, or still had to hear
         node.forget()
         self.links.crashed(node)
-        self._record(node, event, (), describe(None, event, node.actor, ()))
+        self.tape.take(self.now_us, node.me, event, (), describe(None, event, node.actor, ()))
         self.nemesis.crashed(node)
 
     def _recovered(self, node: Node, undone: int, pick: int) -> Actor:

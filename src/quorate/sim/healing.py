@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from quorate.adversary import embodied
 from quorate.kernel import Choose, NodeId, Property, Record, SetTimer, Start, Timeout, World, core
 from quorate.sim.engine import DELIVER, Simulation
@@ -48,7 +50,7 @@ def ending(world: World, performed: Performed, lost: Lost) -> tuple[Record, ...]
     simulation = _go_on(world, performed, lost, tracing=True)
     seen: dict[Hashable, int] = {}
     while simulation.now_us < FAULTS.heal_ms * 1000 and not simulation.at_rest():
-        records = simulation.records or []
+        records = simulation.tape.records
         if not any(entry[2] == DELIVER for entry in simulation.heap):
             since = seen.setdefault(_situation(simulation), len(records))
             if _is_fair(simulation, records[since:]):
@@ -57,7 +59,8 @@ def ending(world: World, performed: Performed, lost: Lost) -> tuple[Record, ...]
         simulation.run(FAULTS.heal_ms * 1000, before + 1)
         if simulation.steps == before:
             break
-    return tuple(simulation.records or ())
+    # What they name as their cause counts from here, and not from the beginning of the trace.
+    return tuple(msgspec.structs.replace(record, cause=None) for record in simulation.tape.records)
 
 
 def _go_on(world: World, performed: Performed, lost: Lost, tracing: bool) -> Simulation:
