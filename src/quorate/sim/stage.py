@@ -191,8 +191,11 @@ class Stage:
         return player, address(player.boot, to, Receive(src, msg))
 
     def at_rest(self) -> bool:
-        """Whether nothing further can happen: whatever has yet to arrive would change nothing."""
+        """Whether nothing further can happen: whatever has yet to arrive would change nothing.
+        A traitor never rests, and does not count."""
         for player in self.players.values():
+            if not is_faithful(player.actor):
+                continue
             if not player.started or (player.up and (player.armed or player.offered)):
                 return False
         for envelope in self.waiting:
