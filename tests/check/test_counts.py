@@ -35,7 +35,8 @@ def test_paxos_keeps_its_promises_in_a_space_of_pinned_size(
         "agreement": "holds",
         "validity": "holds",
         "decision is reachable": "holds",
-        "termination": "unknown",
+        # Nothing refuses the highest ballot; but whoever crashed has no rounds left.
+        "termination": "unknown" if crashes else "holds",
     }
     assert result.exit_code == 0
 

@@ -127,10 +127,11 @@ def test_the_search_ends_at_the_first_violation_or_goes_on_for_the_others() -> N
     assert (every.cut, every.distinct, every.exit_code) == (None, 6, 1)
 
 
-def test_liveness_is_left_to_others_and_does_not_count() -> None:
-    result = check(counting(eventually("done", lambda v: False)))
+def test_liveness_left_unknown_does_not_count() -> None:
+    result = check(counting(eventually("done", lambda v: False)), graph_max=1)
     assert (result.verdicts[0].verdict, result.exit_code) == ("unknown", 0)
-    assert "not judged" in result.verdicts[0].reason
+    assert result.verdicts[0].reason == "it takes the graph of over 1 states"
+    assert check(counting(eventually("done", lambda v: False))).exit_code == 1
 
 
 class Fragile(Counter):

@@ -20,7 +20,7 @@ KERNEL_LINES_MAX = 800
 
 LONG_FILES = {
     "protocols/multi_paxos.py": 548,
-    "protocols/paxos.py": 285,
+    "protocols/paxos.py": 302,
     "protocols/paxos_commit.py": 285,
 }
 LONG_FUNCTIONS: dict[str, int] = {}

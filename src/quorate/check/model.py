@@ -136,6 +136,7 @@ class Model:
         self._local_ids: list[dict[Local, int]] = [{} for _ in self.boots]
         self._fact_ids: list[dict[Any, int]] = [{} for _ in self.boots]
         self._envelope_ids: dict[Envelope, int] = {}
+        self._each: dict[tuple[int, int], tuple[tuple[Event, tuple[Move, ...]], ...]] = {}
         self._own: dict[tuple[int, int], tuple[Move, ...]] = {}
         self._hear: dict[tuple[int, int], tuple[Move, ...]] = {}
         self._taken: dict[tuple[int, int], Move | None] = {}
@@ -151,13 +152,26 @@ class Model:
             return (Move(self.intern(process, boot._replace(up=False)), (), 0, 0, (Start(),)),)
         return self._moves(process, None, self._begin(process, boot, Start(), self.crashes))
 
-    def own(self, process: int, local: int) -> tuple[Move, ...]:
-        """What a process may do by itself: timers, by name, then choices."""
-        known = self._own.get((process, local))
+    def each(self, process: int, local: int) -> tuple[tuple[Event, tuple[Move, ...]], ...]:
+        """What a process may do by itself, event by event: timers, by name, then choices."""
+        known = self._each.get((process, local))
         if known is None:
             before = self.locals[process][local]
-            ways = (self._step_way(process, before, event) for event in self._events(before))
-            known = self._own[process, local] = self._moves(process, local, ways)
+            known = self._each[process, local] = tuple(
+                (event, self._moves(process, local, (self._step_way(process, before, event),)))
+                for event in self._events(before)
+            )
+        return known
+
+    def own(self, process: int, local: int) -> tuple[Move, ...]:
+        """The same, without what comes to the same by another event."""
+        known = self._own.get((process, local))
+        if known is None:
+            found: dict[Any, Move] = {}
+            for _, moves in self.each(process, local):
+                for move in moves:
+                    found.setdefault(move[:4], move)
+            known = self._own[process, local] = tuple(found.values())
         return known
 
     def hear(self, process: int, local: int) -> tuple[Move, ...]:

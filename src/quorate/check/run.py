@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.check.engine import Engine, Limits, Progress, Way
+from quorate.check.engine import Engine, Found, Limits, Progress
 from quorate.check.layout import CRASHES_MAX
 from quorate.check.model import Model
 from quorate.check.plain import Plain
@@ -23,8 +23,7 @@ from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, W
 STATES_MAX = 5_000_000
 ENGINES = ("auto", "numpy", "plain")
 HEADER = Header(protocol="", executor="check")
-NOT_JUDGED_FOLDED = "liveness is not judged under symmetry: check without"
-NOT_JUDGED = "liveness is not judged by this engine; the simulator's healed phase tests it"
+GRAPH_MAX = 500_000
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +51,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 holds, 1 violated, 2 unknown. What this engine never judges does not count."""
+        """0 holds, 1 violated, 2 unknown. Eventually left unknown does not count: where runs go on
+        without end, a world that can be explored to its end always leaves it so."""
         if self.violation is not None:
             return 1
-        judged = [v for v in self.verdicts if v.reason not in (NOT_JUDGED, NOT_JUDGED_FOLDED)]
+        judged = [v for v in self.verdicts if v.kind != Kind.EVENTUALLY.value]
         return 2 if any(v.verdict == "unknown" for v in judged) else 0
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +87,7 @@ def check(
     go_on: bool = False,
     header: Header | None = None,
     progress: Progress | None = None,
+    graph_max: int = GRAPH_MAX,
 ) -> Result:
     """Explore every schedule of a world. `network` and `crashes` replace the world's own.
 
@@ -94,22 +95,21 @@ def check(
     or plain for what numpy cannot do. `symmetry`: explore one state of each orbit under what
     `World.symmetry` declares; raises UsageError where a step is not symmetric. `go_on`: look for a
     violation of every property, not of the first only. `header`: of the traces. A handler that
-    raises is a violation. Raises ProtocolBug for a handler that is not deterministic, or that
-    changes a value in place, since nothing found would mean anything.
+    raises is a violation. Eventually is judged, without symmetry, on the graph of all states if
+    there are no more than `graph_max`. Raises ProtocolBug for a handler that is not deterministic,
+    or changes a value in place, since nothing found would mean anything.
     """
-    if engine == "auto":
-        engine = "plain" if symmetry and order_of(world.symmetry) > ORDER_MAX else "numpy"
     network = world.network if network is None else network
     crashes = world.crashes if crashes is None else crashes
-    _refuse(world, engine, crashes, symmetry)
+    engine = _chosen(world, engine, crashes, symmetry)
     began = time.perf_counter()
     model, judge = _prepared(world, network, crashes, symmetry)
     search = _engine(engine)(model, network, judge, go_on)
     with _no_collecting():
         found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
-    seconds, steps = time.perf_counter() - began, model.steps
-    ways = {name: search.way(state) for name, state in judge.broken.items()}
-    traces = _traces(model, ways, header or HEADER)
+    seconds, steps, header = time.perf_counter() - began, model.steps, header or HEADER
+    traces = _traces(model, search, judge.broken, header)
+    runs, unjudged = _judge_runs(model, network, found, graph_max, header, progress)
     return Result(
         distinct=found.distinct,
         transitions=found.transitions,
@@ -122,11 +122,14 @@ def check(
         symmetry=symmetry,
         bounds=world.bounds,
         cut=found.cut,
-        verdicts=_verdicts(world.properties, judge, traces, found.cut),
+        verdicts=_verdicts(world.properties, judge, traces, found.cut, runs, unjudged),
     )
 
 
-def _traces(model: Model, ways: dict[str, Way], header: Header) -> dict[str, Trace]:
+def _traces(
+    model: Model, search: Engine, broken: dict[str, Any], header: Header
+) -> dict[str, Trace]:
+    ways = {name: search.way(state) for name, state in broken.items()}
     return {
         name: Trace(msgspec.structs.replace(header, violated=name), retrace(model, way))
         for name, way in ways.items()
@@ -142,7 +145,9 @@ def _engine(name: str) -> type[Engine]:
     return Vector
 
 
-def _refuse(world: World, engine: str, crashes: int, symmetry: bool) -> None:
+def _chosen(world: World, engine: str, crashes: int, symmetry: bool) -> str:
+    if engine == "auto":
+        engine = "plain" if symmetry and order_of(world.symmetry) > ORDER_MAX else "numpy"
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}; there is: {', '.join(ENGINES)}")
     if symmetry and engine == "numpy" and order_of(world.symmetry) > ORDER_MAX:
@@ -151,6 +156,7 @@ def _refuse(world: World, engine: str, crashes: int, symmetry: bool) -> None:
         )
     if not 0 <= crashes <= CRASHES_MAX:
         raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
+    return engine
 
 
 def _prepared(world: World, network: Network, crashes: int, symmetry: bool) -> tuple[Model, Judge]:
@@ -159,6 +165,40 @@ def _prepared(world: World, network: Network, crashes: int, symmetry: bool) -> t
         return model, Judge(model)
     folded = SymmetricModel(world, network, crashes)
     return folded, OrbitJudge(folded)
+
+
+def _judge_runs(
+    model: Model,
+    network: Network,
+    found: Found,
+    graph_max: int,
+    header: Header,
+    progress: Progress | None,
+) -> tuple[dict[str, Verdict], str]:
+    """Verdicts on what depends on whole runs, or why there are none."""
+    world = model.world
+    if not any(prop.kind is Kind.EVENTUALLY for prop in world.properties):
+        return {}, ""
+    if isinstance(model, SymmetricModel):
+        return {}, "runs are not judged under symmetry: check without"
+    try:
+        # Here, since no other property needs scipy, which takes a while to load.
+        from quorate.check.runs import judge_runs
+        from quorate.check.shift import applies
+    except ImportError:
+        return {}, "it takes scipy: pip install 'quorate[science]'"
+    if not applies(world, network):
+        if found.cut is not None:
+            return {}, f"the search ended at {found.cut}"
+        if found.distinct > graph_max:
+            return {}, f"it takes the graph of over {graph_max:,} states"
+    with _no_collecting():
+        runs = judge_runs(world, network, model.crashes, Limits(graph_max), header, progress)
+    within = f"within the bounds: {'; '.join(world.bounds)}" if world.bounds else ""
+    return {
+        name: msgspec.structs.replace(one, reason=within) if one.verdict == "holds" else one
+        for name, one in runs.items()
+    }, ""
 
 
 @contextlib.contextmanager
@@ -174,23 +214,30 @@ def _no_collecting() -> Iterator[None]:
 
 
 def _verdicts(
-    properties: tuple[Property, ...], judge: Judge, traces: dict[str, Trace], cut: str | None
+    properties: tuple[Property, ...],
+    judge: Judge,
+    traces: dict[str, Trace],
+    cut: str | None,
+    runs: dict[str, Verdict],
+    unjudged: str,
 ) -> tuple[Verdict, ...]:
     names = {prop.name for prop in properties}
     failures = sorted(name for name in traces if name not in names)
-    always = Kind.ALWAYS.value
+    always, eventually = Kind.ALWAYS.value, Kind.EVENTUALLY.value
     return (
         *(Verdict(name, always, "violated", trace=traces[name]) for name in failures),
-        *(_verdict(prop, judge, traces, cut) for prop in properties),
+        *(
+            runs.get(prop.name) or Verdict(prop.name, eventually, "unknown", unjudged)
+            if prop.kind is Kind.EVENTUALLY
+            else _verdict(prop, judge, traces, cut)
+            for prop in properties
+        ),
     )
 
 
 def _verdict(prop: Property, judge: Judge, traces: dict[str, Trace], cut: str | None) -> Verdict:
     name, kind = prop.name, prop.kind.value
     early = f"the search ended at {cut}" if cut else ""
-    if prop.kind is Kind.EVENTUALLY:
-        folded = isinstance(judge, OrbitJudge)
-        return Verdict(name, kind, "unknown", NOT_JUDGED_FOLDED if folded else NOT_JUDGED)
     if name in traces:
         return Verdict(name, kind, "violated", trace=traces[name])
     if name in judge.reached:

@@ -12,7 +12,7 @@ from quorate.check import Result, Verdict, check
 from quorate.check.run import STATES_MAX
 from quorate.cli import terminal
 from quorate.cli.mutants import check_mutants
-from quorate.kernel import Header, Network, Trace, UsageError
+from quorate.kernel import Header, Kind, Network, Trace, UsageError
 from quorate.protocols import build_world, find, names, worlds_of
 from quorate.traces.export import is_own
 
@@ -130,11 +130,20 @@ def _report(header: Header, result: Result) -> None:
 
 
 def _violation(verdict: Verdict, trace: Trace, path: Path | None) -> None:
-    print(f"\n{verdict.name} is violated, in {len(trace.records)} steps at the least:\n")
+    print(f"\n{verdict.name} is violated{_how(verdict, trace)}:\n")
     terminal.draw(trace)
     print()
-    terminal.narrate(terminal.lines_of(trace), None, "")
+    terminal.narrate(terminal.lines_of(trace), None, "", trace.header.loop)
     if path is None:
         print("\nTo keep it and run it again: --trace T.json, then quorate replay T.json")
     elif is_own(path):
         print(f"\nRun it again: quorate replay {path}")
+
+
+def _how(verdict: Verdict, trace: Trace) -> str:
+    count, loop = len(trace.records), trace.header.loop
+    if loop is not None:
+        return f": steps {loop + 1} to {count} can be taken again and again, for ever"
+    if verdict.kind == Kind.EVENTUALLY.value:
+        return f": after these {count} steps nothing changes any more"
+    return f", in {count} steps at the least"

@@ -71,7 +71,8 @@ def _one(trace: Path, header: Header, everything: bool, written: Path | None, js
         if not outcome.difference:
             terminal.draw(recorded, 0 if everything else LINES_DRAWN)
             print()
-        terminal.narrate(outcome.lines, None if everything else STEPS_SHOWN, "--all prints them")
+        shown = None if everything else STEPS_SHOWN
+        terminal.narrate(outcome.lines, shown, "--all prints them", header.loop)
         print()
         if outcome.difference:
             terminal.say(f"It comes out differently at {outcome.difference}")

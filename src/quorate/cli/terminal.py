@@ -120,12 +120,15 @@ def _plain(cell: str) -> str:
     return cell.replace("[", r"\[")
 
 
-def narrate(lines: Sequence[str], last: int | None, hint: str) -> None:
-    """Steps, one after the other, or only the last ones; `hint` says how to see the others."""
+def narrate(lines: Sequence[str], last: int | None, hint: str, loop: int | None = None) -> None:
+    """Steps, one after the other, or only the last ones; `hint` says how to see the others. From
+    step number `loop` on, counted from 0, they repeat themselves."""
     first = 0 if last is None else max(0, len(lines) - last)
     if first:
         print(f"      … {first} earlier steps; {hint}")
     for number, line in enumerate(lines[first:], start=first + 1):
+        if number - 1 == loop:
+            print("   ↻  from here on, for ever")
         step(number, line)
 
 

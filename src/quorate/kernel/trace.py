@@ -25,7 +25,8 @@ _TEXT = msgspec.json.Encoder(enc_hook=encode_hook, order="deterministic")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a trace comes from, and so how to build the world that it happened in."""
+    """Where a trace comes from, and so how to build the world that it happened in. From record
+    number `loop` on, counted from 0, the run can repeat itself for ever."""
 
     format: int = FORMAT
     protocol: str
@@ -36,6 +37,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     executor: str
     seed: int | None = None
     violated: str | None = None
+    loop: int | None = None
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

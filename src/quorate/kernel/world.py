@@ -11,7 +11,7 @@ import msgspec
 from quorate.kernel.actor import Actor
 from quorate.kernel.errors import UsageError
 from quorate.kernel.process import roles_of
-from quorate.kernel.property import Observer, Property
+from quorate.kernel.property import Observer, Property, View
 from quorate.kernel.values import Message, NodeId, refuse_mutable
 
 
@@ -26,8 +26,11 @@ class Network(enum.Enum):
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """`processes` and `observers` are as they begin. At most `crashes` crashes happen, among
     `crashable` (None: all); `bounds` names in words what the actors' own limits cut off, so that a
-    verdict can say so. `symmetry`: groups of interchangeable blocks, each of as many names that
-    travel together, nodes or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2"))).
+    verdict can say so, and `bounded` says of a state whether such a limit keeps a role in it from
+    going on. `rounds`: the integer fields, beside those of ballots, that hold rounds, if nothing
+    depends on how high rounds are, so that a run can repeat itself although its ballots grow.
+    `symmetry`: groups of interchangeable blocks, each of as many names that travel together, nodes
+    or values; ((("a1",), ("a2",)), (("p1", "v1"), ("p2", "v2"))).
     `byzantine`: the nodes that may at any time send whatever of their universe, in place of what
     their processes say; each message with the node that it may be sent to.
     `synchronous`: its promises rest on the synchronous model, in which no message is lost or takes
@@ -44,6 +47,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     synchronous: bool = False
     symmetry: tuple[tuple[tuple[str, ...], ...], ...] = ()
     byzantine: dict[NodeId, tuple[tuple[NodeId, Message], ...]] = {}
+    bounded: Callable[[View], bool] | None = None
+    rounds: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = [role.me for process in self.processes for role in roles_of(process)]

@@ -37,11 +37,13 @@ from quorate.kernel import (
     Flexible,
     Majority,
     Message,
+    Network,
     NodeId,
     Process,
     QuorumSystem,
     Stable,
     Threshold,
+    View,
     World,
 )
 from quorate.properties.consensus import (
@@ -241,7 +243,20 @@ def world(
         crashable=frozenset(names) | {lead.me for lead in leads},
         bounds=(f"each proposer leads rounds 1 to {rounds}",) if rounds else (),
         symmetry=tuple(tuple((me,) for me in alike) for alike in (names, heard) if not thrifty),
+        bounded=_ran_out if rounds else None,
+        rounds=frozenset({"round", "refused"}),
     )
+
+
+def _ran_out(view: View) -> bool:
+    leads = view.roles(Proposer)
+    return any(p.round == p.rounds_max and p.phase is not Phase.DONE for p in leads)
+
+
+def duel(proposers: int = 2, acceptors: int = 3) -> World:
+    """Rivals without end, on links that lose nothing; each asks one majority only."""
+    rivals = world(proposers, acceptors, thrifty=True)
+    return msgspec.structs.replace(rivals, network=Network.MULTISET)
 
 
 def small(
@@ -268,6 +283,8 @@ def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int 
         properties=PROPERTIES,
         crashes=crashes,
         bounds=apart.bounds,
+        bounded=apart.bounded,
+        rounds=apart.rounds,
     )
 
 
@@ -281,5 +298,5 @@ def cost(acceptors: int, learners: int) -> Cost:
     )
 
 
-WORLDS = {"main": world, "small": small, "colocated": colocated}
+WORLDS = {"main": world, "small": small, "colocated": colocated, "duel": duel}
 QUIET = {"proposers": 1}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from quorate.kernel import (
@@ -14,6 +16,7 @@ from quorate.kernel import (
     World,
     digest,
 )
+from quorate.properties.repetition import repeats
 from quorate.sim.judge import NO_DEADLOCK
 from quorate.sim.stage import Impossible, Stage
 from quorate.traces.life import unheard
@@ -67,11 +70,18 @@ def _end(world: World, stage: Stage, header: Header) -> str | None:
 
 
 def replay(world: World, trace: Trace) -> Replay:
-    """Run `trace` again in `world`: stops at the first record that comes out otherwise."""
+    """Run `trace` again in `world`: stops at the first record that comes out otherwise.
+
+    A run that repeats itself must end as it was when its loop began, but for how high its rounds
+    are.
+    """
+    loop = -1 if trace.header.loop is None else trace.header.loop
+    begun: Any = None
     stage = Stage(world)
     silent = unheard(trace.records)
     lines: list[str] = []
     for index, record in enumerate(trace.records):
+        begun = stage.state() if index == loop else begun
         try:
             lines.append(_again(stage, record, index not in silent))
         except (Impossible, UsageError) as problem:
@@ -80,4 +90,6 @@ def replay(world: World, trace: Trace) -> Replay:
         if index % JUDGE_EVERY == JUDGE_EVERY - 1:
             stage.judge.states()
     difference = _end(world, stage, trace.header)
+    if begun is not None and not repeats(begun, stage.state(), world.rounds):
+        difference = difference or f"the end: it is not as it was before record {loop + 1}"
     return Replay(stage.judge.violated, len(lines), difference, tuple(lines))

@@ -102,6 +102,10 @@ class _Search:
             raise UsageError("this trace violates nothing: there is nothing to shrink")
         if name.startswith(NO_DEADLOCK):
             raise UsageError("a deadlock of links leaves no steps behind that could be dropped")
+        if trace.header.loop is not None:
+            raise UsageError(
+                "a run that repeats itself breaks its promise by going on: see it whole"
+            )
         self._build, self._trace, self._progress = build, trace, progress
         self._left = dict(numbers)
         self._changed: dict[str, int] = {}

@@ -113,6 +113,13 @@ class Stage:
             for role in roles_of(player.actor)
         }
 
+    def state(self) -> tuple[Any, ...]:
+        """What every node is, and may do by itself."""
+        return tuple(
+            (me, node.actor, node.up, frozenset(node.armed), frozenset(node.offered.items()))
+            for me, node in self.players.items()
+        )
+
     def happen(self, node: NodeId, event: Happening, heard: bool = True) -> Step:
         """Let `event` happen at a node; its sends and outputs leave it only if they are `heard`.
 

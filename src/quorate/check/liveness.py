@@ -1,0 +1,242 @@
+"""Eventually: is there a fair run in which the property never comes to hold for good?
+
+Fairness is weak, and of each class of events (the delivery of an envelope, a timer, a choice): what
+can happen from some point on without end does happen. So links lose nothing here. A delivery that
+changes nothing is not owed, and nor is a crash or what a Byzantine node says; nodes that crash come
+back, and runs in which one does not, or in which a step fails, are not judged.
+
+A run that visits a strongly connected component's every state and step, over and over, is fair if
+each class of events cannot happen somewhere in it, or happens somewhere in it; if neither, no run
+that stays in the component is. A state from which nothing leads on is a component like others. So
+`Eventually` is violated exactly if a fair component has a state in which the property fails (Manna
+and Pnueli, Temporal Verification of Reactive Systems: Safety, 1995, section 5.5).
+
+A component is not held against the protocol if a bound of the world keeps some role from going on
+in all of its states: without the bound there would be more to come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from quorate.check.graph import OFF, Graph
+from quorate.check.shift import Shift
+from quorate.kernel import Actor, NodeId, Observer, Property, View, roles_of
+
+Mask = npt.NDArray[np.bool_]
+FOLDED_SEARCH_MAX = 100_000  # (state, classes owed) looked at for each part of a lap
+
+
+class Lasso(msgspec.Struct, frozen=True):
+    """A run without end, as steps of a graph: some lead to the state `at`, others from it back to
+    it, for ever; if there are none of those, nothing changes any more."""
+
+    at: int
+    stem: tuple[int, ...]
+    cycle: tuple[int, ...]
+
+
+class Components:
+    """The strongly connected components of a graph, and which of them are fair.
+
+    In a graph that is folded a class of events has many names, so that only the search for a lap
+    can tell; every component passes for fair there.
+    """
+
+    def __init__(self, graph: Graph, shift: Shift | None = None) -> None:
+        self.graph, self._shift = graph, shift
+        count = len(graph)
+        first = np.array(graph.first)
+        source = np.repeat(np.arange(count), np.diff(first))
+        target, label = np.array(graph.target), np.array(graph.label)
+        inside = target >= 0
+        ones = np.ones(int(inside.sum()), dtype=np.int8)
+        links = csr_array((ones, (source[inside], target[inside])), shape=(count, count))
+        self.count, self.of = connected_components(links, connection="strong")
+        self.fair: Mask = np.ones(self.count, dtype=bool)
+        if shift is None and len(label):
+            self._judge_fairness(source[inside], target[inside], label[inside], source, label)
+        self._enabled: dict[int, frozenset[int]] = {}
+
+    def _judge_fairness(
+        self,
+        source: npt.NDArray[np.int64],
+        target: npt.NDArray[np.int64],
+        label: npt.NDArray[np.int64],
+        every_source: npt.NDArray[np.int64],
+        every_label: npt.NDArray[np.int64],
+    ) -> None:
+        classes = max(len(self.graph.classes), 1)
+        owed = every_label != OFF
+        able = np.unique(every_source[owed] * classes + every_label[owed])
+        pairs = self.of[able // classes].astype(np.int64) * classes + able % classes
+        pair, states = np.unique(pairs, return_counts=True)
+        always = pair[states == np.bincount(self.of)[pair // classes]]
+        within = (self.of[source] == self.of[target]) & (label != OFF)
+        served = np.unique(self.of[source[within]].astype(np.int64) * classes + label[within])
+        self.fair[always[~np.isin(always, served)] // classes] = False
+
+    def lasso(self, start: int) -> Lasso | None:
+        """A fair run that comes back to `start` for ever; None if none was found."""
+        cycle = self._lap(start)
+        return None if cycle is None else Lasso(start, tuple(self.graph.way(start)[1]), cycle)
+
+    def _lap(self, start: int) -> tuple[int, ...] | None:
+        """Steps from a state back to it that serve every class which could happen throughout."""
+        at, owed = start, self._able(start)
+        lap: list[int] = []
+        while owed:
+            part = self._towards(at, owed)
+            if part is None:
+                return None
+            for step in part:
+                at, owed = self.graph.target[step], self._still_owed(step, owed)
+            lap += part
+        back = self._back(at, start)
+        return None if back is None else (*lap, *back)
+
+    def _towards(self, at: int, owed: frozenset[int]) -> list[int] | None:
+        """The shortest way to settle one of the classes that are owed."""
+        came: dict[Any, tuple[Any, int]] = {}
+        queue = deque([(at, owed)])
+        seen = {(at, owed)}
+        while queue and (self._shift is None or len(seen) < FOLDED_SEARCH_MAX):
+            here = queue.popleft()
+            for step in self._steps_within(here[0]):
+                left = self._still_owed(step, here[1])
+                there = self.graph.target[step], left
+                if len(left) < len(here[1]):
+                    return [*_trail(came, here), step]
+                if there not in seen:
+                    seen.add(there)
+                    came[there] = here, step
+                    queue.append(there)
+        return None
+
+    def _back(self, at: int, start: int) -> list[int] | None:
+        came: dict[Any, tuple[Any, int]] = {}
+        queue, seen = deque([at]), {at}
+        while queue:
+            here = queue.popleft()
+            if here == start:
+                return _trail(came, here)
+            for step in self._steps_within(here):
+                there = self.graph.target[step]
+                if there not in seen:
+                    seen.add(there)
+                    came[there] = here, step
+                    queue.append(there)
+        return None
+
+    def _steps_within(self, at: int) -> Iterator[int]:
+        target, of = self.graph.target, self.of
+        return (
+            step
+            for step in self.graph.steps(at)
+            if target[step] >= 0 and of[target[step]] == of[at]
+        )
+
+    def _still_owed(self, step: int, owed: frozenset[int]) -> frozenset[int]:
+        graph, able = self.graph, self._able(self.graph.target[step])
+        left = owed - {graph.label[step]}
+        if self._shift is not None and graph.turn[step]:
+            left = frozenset(self._shift.label(graph, label, graph.turn[step]) for label in left)
+        return left & able
+
+    def _able(self, at: int) -> frozenset[int]:
+        """The classes that can happen in a state."""
+        known = self._enabled.get(at)
+        if known is None:
+            labels = {self.graph.label[step] for step in self.graph.steps(at)}
+            known = self._enabled[at] = frozenset(labels - {OFF})
+        return known
+
+
+def _trail(came: dict[Any, tuple[Any, int]], at: Any) -> list[int]:
+    steps = []
+    while at in came:
+        at, step = came[at]
+        steps.append(step)
+    return steps[::-1]
+
+
+class Verdicts:
+    """Judges Eventually properties on one graph."""
+
+    def __init__(self, graph: Graph, shift: Shift | None = None) -> None:
+        self.graph, self._shift = graph, shift
+        self.components = Components(graph, shift)
+        world = graph.model.world
+        self._whole = self.where(self._all_run)
+        self._bounded = self.where(world.bounded) if world.bounded else None
+
+    def find(self, prop: Property) -> tuple[str, str, Lasso | None]:
+        """The verdict on a property, why it is unknown, and a run that violates it."""
+        of = self.components.of
+        fails = ~self.where(prop.holds, prop.states) & self._whole
+        starts = np.flatnonzero(fails & self.components.fair[of])
+        bounds = self.graph.model.world.bounds
+        free = starts
+        if self._bounded is not None:
+            some_free = np.zeros(self.components.count, dtype=bool)
+            some_free[of[~self._bounded]] = True
+            free = starts[some_free[of[starts]]]
+        elif bounds:
+            free = starts[:0]
+        tried: set[int] = set()
+        for start in map(int, free):
+            # The first state of a component is the nearest; where nothing is folded, it will do.
+            if of[start] not in tried:
+                tried.add(int(of[start]))
+                lasso = self.components.lasso(start)
+                if lasso is not None:
+                    return "violated", "", lasso
+        if len(starts) > len(free):
+            return "unknown", f"it fails only where a bound holds: {'; '.join(bounds)}", None
+        if self._shift is not None:
+            return "unknown", "no run that repeats itself was found", None
+        if self.graph.cut is not None:
+            return "unknown", f"the search for runs ended at {self.graph.cut}", None
+        return "holds", "", None
+
+    def where(self, holds: Any, states: bool = True) -> Mask:
+        """The states in which a predicate on views holds; `states` as in Property."""
+        graph, model = self.graph, self.graph.model
+        known: dict[Hashable, bool] = {}
+        mask = np.empty(len(graph), dtype=bool)
+        for at in range(len(graph)):
+            state = graph.states[at]
+            locals = graph.layout.locals(state)
+            observers = graph.layout.observers(state)
+            key: Hashable = (locals, observers)
+            if not states:
+                key = tuple([model.facts[p][local] for p, local in enumerate(locals)])
+            value = known.get(key)
+            if value is None:
+                value = known[key] = bool(holds(self.view(locals, observers, states)))
+            mask[at] = value
+        return mask
+
+    def view(self, locals: tuple[int, ...], observers: int, states: bool) -> View:
+        """What a property sees of a state."""
+        model = self.graph.model
+        here = [model.locals[p][local] for p, local in enumerate(locals)]
+        stated = tuple(fact for local in here for fact in local.facts)
+        if not states:
+            return View({}, stated)
+        live: dict[NodeId, Actor | Observer] = {
+            role.me: role for local in here if local.up for role in roles_of(local.actor)
+        }
+        live |= {observer.me: observer for observer in model.observers.states[observers]}
+        return View(live, stated)
+
+    def _all_run(self, view: View) -> bool:
+        return self.graph.model.hosts.keys() <= view.actors.keys()
