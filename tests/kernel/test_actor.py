@@ -228,6 +228,8 @@ def test_a_timed_actor_reads_its_clock_and_others_have_none() -> None:
     assert Clock("n").step(At(42, Timeout("t")))[0].read == 42
     with pytest.raises(UsageError, match="n is not Timed"):
         Clock("n").step(Timeout("t"))
+    with pytest.raises(UsageError, match=r"Counter n cannot take At"):
+        Counter("n").step(At(42, Timeout("t")))
 
 
 def test_a_restart_keeps_stable_fields_and_takes_the_rest_from_the_boot_image() -> None:

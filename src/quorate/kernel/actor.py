@@ -160,14 +160,14 @@ def step(self, event):
         return plan_of(type(self)).step(self, event)
     new = self.__copy__()  # a Struct's own shallow copy
     ctx = Context(self.me)
-    if type(event) is At:
-        ctx._at_ms, event = event.at_ms, event.event
+    {timed}
     if type(event) is Receive:
         handlers.get(type(event.msg), _unhandled)(new, ctx, event.src, event.msg)
     else:
         _happen(new, ctx, event)
     effects, ctx._effects = ctx._effects, _SEALED
 """
+_TIMED = "if type(event) is At: ctx._at_ms, event = event.at_ms, event.event"
 _LOG = """
     changes = []
     {stable}
@@ -185,7 +185,8 @@ def _write_step(cls: type[Actor], handlers: Any, stable: Fields, lazy: Fields) -
     log = _LOG.format(stable=fields[0], lazy=fields[1]) if stable or lazy else ""
     kinds = {"At": At, "Receive": Receive, "Persist": Persist}
     names = {**globals(), **kinds, "cls": cls, "handlers": handlers}
-    exec(compile(_STEP + log + _RETURN, f"<step of {cls.__qualname__}>", "exec"), names)
+    begin = _STEP.format(timed=_TIMED if issubclass(cls, Timed) else "")
+    exec(compile(begin + log + _RETURN, f"<step of {cls.__qualname__}>", "exec"), names)
     return names["step"]
 
 

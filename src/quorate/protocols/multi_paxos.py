@@ -254,10 +254,9 @@ class Replica(Actor):
         if self.standing is Standing.LEADER:
             ctx.output(Deposed(leader))
             ctx.cancel_timer("heartbeat")
-        self.standing, self.leader = Standing.FOLLOWER, leader
-        self.promises, self.reported, self.open = frozenset(), Map(), ()
-        self.heard = self.probed = frozenset()
-        self.reading = self.waiting = ()
+        self.standing, self.leader, self.reported = Standing.FOLLOWER, leader, Map()
+        self.promises = self.heard = self.probed = frozenset()
+        self.open = self.reading = self.waiting = ()
         self.await_leader(ctx)
 
     # Phase 1: one round for every slot that is not decided here.
@@ -324,19 +323,21 @@ class Replica(Actor):
         ctx.broadcast((*self.others, self.me), Accept(self.promised, slot, value, self.decided))
 
     def on_accept(self, ctx: Context, src: NodeId, m: Accept) -> None:
-        if m.ballot < self.promised:
-            return ctx.send(src, Nack(m.ballot, self.promised))
-        self.obey(ctx, m.ballot)
-        if m.slot > self.snapshot.slot:
-            self.votes = self.votes.put(m.slot, Vote(m.ballot, m.value))
-        ctx.send(src, Accepted(m.ballot, m.slot))
-        self.learn(ctx, m.ballot, m.decided)
+        if self.obeys(ctx, src, m.ballot):
+            if m.slot > self.snapshot.slot:
+                self.votes = self.votes.put(m.slot, Vote(m.ballot, m.value))
+            ctx.send(src, Accepted(m.ballot, m.slot))
+            self.learn(ctx, m.ballot, m.decided)
 
-    def obey(self, ctx: Context, ballot: Ballot) -> None:
-        """Follow the leader of a ballot that is not below the one promised."""
+    def obeys(self, ctx: Context, src: NodeId, ballot: Ballot) -> bool:
+        """Follow the leader of `ballot`, unless it is below the one promised: False."""
         if ballot != self.promised or self.leader != ballot.proposer:
+            if ballot < self.promised:
+                ctx.send(src, Nack(ballot, self.promised))
+                return False
             self.promised = ballot
             self.follow(ctx, ballot.proposer)
+        return True
 
     def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
         at = m.slot - self.decided - 1
@@ -388,9 +389,8 @@ class Replica(Actor):
             ctx.broadcast(silent, again)
 
     def on_heartbeat(self, ctx: Context, src: NodeId, m: Heartbeat) -> None:
-        if m.ballot < self.promised:
-            return ctx.send(src, Nack(m.ballot, self.promised))
-        self.obey(ctx, m.ballot)
+        if not self.obeys(ctx, src, m.ballot):
+            return
         self.attempts = 0
         self.await_leader(ctx)
         ctx.send(src, Alive(m.ballot, m.probe))
