@@ -1,0 +1,118 @@
+"""Failure detection: what it means to tell rightly who has failed.
+
+Sources: Chandra and Toueg, Unreliable Failure Detectors for Reliable Distributed Systems, JACM
+43(2) 1996, section 2, for completeness and accuracy; the lecture, "Failure Detectors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quorate.kernel import Actor, Fact, NodeId, View, always, eventually, sometimes
+
+STEADY = 10
+
+
+class Began(Fact, frozen=True):
+    """Life number `life` of this node has begun: all earlier ones are over."""
+
+    life: int
+
+
+class Trusted(Fact, frozen=True):
+    """This node has heard from that life of `node`, and takes it to go on."""
+
+    node: NodeId
+    life: int
+
+
+class Suspected(Fact, frozen=True):
+    """This node takes that life of `node` to be over; 0: whichever it is in."""
+
+    node: NodeId
+    life: int
+
+
+class Detector(Actor):
+    """A node that monitors others, as far as it matters to those who judge it."""
+
+    def monitored(self) -> tuple[NodeId, ...]:
+        """The nodes that this one watches."""
+        raise NotImplementedError
+
+    def suspects(self, node: NodeId) -> bool:
+        """Whether it takes `node` to have failed."""
+        raise NotImplementedError
+
+    def knows(self, node: NodeId) -> int:
+        """The latest life of `node` that it has heard of; 0: of none."""
+        raise NotImplementedError
+
+    def steady(self, node: NodeId) -> int:
+        """For how many probes in a row it has had no reason to suspect `node`."""
+        raise NotImplementedError
+
+
+def _pairs(view: View, live: bool) -> Iterator[tuple[Detector, NodeId]]:
+    """Each live detector with each node it watches that is live, or with each that is not."""
+    for detector in view.roles(Detector):
+        for node in detector.monitored():
+            if (node in view.actors) is live:
+                yield detector, node
+
+
+def _lives(view: View) -> dict[NodeId, int]:
+    lives: dict[NodeId, int] = {}
+    for node, fact in view.stated(Began):
+        lives[node] = max(fact.life, lives.get(node, 0))
+    return lives
+
+
+def _notified(view: View) -> bool:
+    lives = _lives(view)
+    return all(
+        detector.knows(node) >= lives.get(node, 0) for detector, node in _pairs(view, live=True)
+    )
+
+
+def _accurate(view: View) -> bool:
+    lives = _lives(view)
+    return not any(
+        fact.node in view.actors and not 0 < fact.life < lives.get(fact.node, 0)
+        for _, fact in view.stated(Suspected)
+    )
+
+
+def _honest(view: View) -> bool:
+    begun = {(node, fact.life) for node, fact in view.stated(Began)}
+    return all((fact.node, fact.life) in begun for _, fact in view.stated(Trusted))
+
+
+completeness = eventually(
+    "strong completeness",
+    lambda view: all(d.suspects(node) for d, node in _pairs(view, live=False)),
+    states=True,
+)
+"""In the end, every node that has stopped for good is suspected by every live one."""
+
+eventual_accuracy = eventually(
+    "eventual strong accuracy",
+    lambda view: all(d.steady(node) >= STEADY for d, node in _pairs(view, live=True)),
+    states=True,
+)
+"""In the end, no live node is suspected by a live one any more, nor has it been for a while: each
+of its latest STEADY probes was answered before it had to be suspected."""
+
+strong_accuracy = always("strong accuracy", _accurate, states=True)
+"""No node is suspected before it has failed: whoever is, in some life, is down, or back in a later
+one."""
+
+notification = eventually("recovery notification", _notified, states=True)
+"""In the end, every live node has heard of the latest life of every other: who was gone and is back
+is known to have been gone."""
+
+honesty = always("only lives that began are trusted", _honest)
+"""A node is trusted only in a life that it has begun."""
+
+noticed = sometimes("a failure is noticed", lambda view: any(view.stated(Suspected)))
+"""Some run suspects a node."""
