@@ -10,8 +10,9 @@ import typer
 
 from quorate.adversary import STRATEGIES
 from quorate.cli import terminal
+from quorate.cli.scenario import LIST, list_scenarios, play
 from quorate.cli.shrinking import as_data, show, shrunken
-from quorate.kernel import Header, Kind, Property, Trace, UsageError
+from quorate.kernel import Kind, Property, Trace, UsageError
 from quorate.protocols import settings_of, unknown, world_maker
 from quorate.sim import Campaign, Faults, Run, Shrunk, Task, campaign, simulate
 from quorate.sim.faults import written
@@ -21,6 +22,25 @@ STEPS_SHOWN = 20
 LINES_DRAWN = 40
 FAILURES_SHOWN = 5
 app = typer.Typer()
+
+Adversaries = Annotated[
+    list[str],
+    typer.Option(
+        "--adversary",
+        metavar="NAME=NODE",
+        help=f"Let a node be {', '.join(STRATEGIES)}; repeatable.",
+    ),
+]
+ScenarioName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Play a scenario: a name, a file, or list.")
+]
+Shrinking = Annotated[
+    bool | None,
+    typer.Option(
+        "--shrink/--no-shrink",
+        help="Look for a small trace that fails in the same way. [default: of --seeds]",
+    ),
+]
 
 
 @app.command("simulate")
@@ -35,21 +55,9 @@ def simulate_command(
     calm: Annotated[bool, typer.Option("--calm", help="No faults but those set.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes to spread seeds over.")] = 1,
     mutant: terminal.MutantName = None,
-    adversaries: Annotated[
-        list[str],
-        typer.Option(
-            "--adversary",
-            metavar="NAME=NODE",
-            help=f"Let a node be {', '.join(STRATEGIES)}; repeatable.",
-        ),
-    ] = [],  # noqa: B006 - Typer copies it
-    shrinking: Annotated[
-        bool | None,
-        typer.Option(
-            "--shrink/--no-shrink",
-            help="Look for a small trace that fails in the same way. [default: of --seeds]",
-        ),
-    ] = None,
+    adversaries: Adversaries = [],  # noqa: B006 - Typer copies it
+    scenario: ScenarioName = None,
+    shrinking: Shrinking = None,
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -69,6 +77,12 @@ def simulate_command(
         fault_settings=of_faults,
         swarm=not calm,
     )
+    if scenario == LIST:
+        return list_scenarios(protocol, json)
+    if scenario is not None:
+        if seeds is not None:
+            raise UsageError("a scenario is one run: give --seed, not --seeds")
+        return play(task, scenario, seed, trace, json)
     if seed is not None:
         return _one(task, seed, bool(shrinking), trace, json)
     return _many(task, seeds or SEEDS, jobs, shrinking is not False, trace, json)
@@ -111,15 +125,7 @@ def _split(
 
 
 def _traced(task: Task, seed: int) -> tuple[Run, Trace]:
-    header = Header(
-        protocol=task.protocol,
-        world=task.world,
-        mutant=task.mutant,
-        settings=task.settings,
-        adversaries=task.adversaries,
-        executor="sim",
-    )
-    run = simulate(task.build(), seed=seed, faults=task.faults(seed), header=header)
+    run = simulate(task.build(), seed=seed, faults=task.faults(seed), header=task.header())
     assert run.trace is not None  # a run with a header is traced
     return run, run.trace
 

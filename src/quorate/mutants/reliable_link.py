@@ -133,7 +133,7 @@ MUTANTS = (
     _mutant(
         "skips",
         "the receiver delivers an item although an earlier one is missing",
-        "delivered at rest",
+        "delivery",
         _swap(ReceiverSkips),
     ),
     _mutant(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from quorate.kernel import Fact, NodeId, View, always, at_rest, eventually, sometimes
+from quorate.kernel import Fact, NodeId, View, always, eventually, sometimes
 
 
 class Sent(Fact, frozen=True):
@@ -80,9 +80,6 @@ fifo_order = always("fifo order", _ordered)
 
 delivery = eventually("delivery", _all_delivered)
 """Once faults have ceased, whatever was sent is delivered."""
-
-delivered_at_rest = at_rest("delivered at rest", _all_delivered)
-"""When nothing further can happen, whatever was sent has been delivered."""
 
 link_use = sometimes("all is delivered", _all_delivered)
 """The check that a world is not empty."""

@@ -11,7 +11,7 @@ Messages
   Data       sender → receiver — this is the item with this number
   Ack        receiver → sender — I have delivered all items up to this number
 Stable       none: an end that restarts begins a new link, as in TCP
-Guarantees   no_creation, no_duplication, fifo_order, delivery, delivered_at_rest, link_use
+Guarantees   no_creation, no_duplication, fifo_order, delivery, link_use
 Cost         with a window of one, until all is delivered: 2·senders·items messages, 2·items - 1
              message delays, 0 forced writes, 0 write delays
 Deviations   numbers are unbounded, since links reorder (Stenning's wrap around, which is safe only
@@ -25,7 +25,6 @@ from quorate.properties.cost import Cost
 from quorate.properties.link import (
     Delivered,
     Sent,
-    delivered_at_rest,
     delivery,
     fifo_order,
     link_use,
@@ -103,7 +102,7 @@ class Receiver(Actor):
         ctx.send(src, Ack(count))  # again, if it had been delivered: that Ack may be lost
 
 
-PROPERTIES = (no_creation, no_duplication, fifo_order, delivery, delivered_at_rest, link_use)
+PROPERTIES = (no_creation, no_duplication, fifo_order, delivery, link_use)
 
 
 def world(senders: int = 2, items: int = 10, window: int = 4) -> World:

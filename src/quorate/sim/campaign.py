@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from quorate.adversary import arm
-from quorate.kernel import NodeId, World
+from quorate.kernel import Header, NodeId, World
 from quorate.protocols import build_world
 from quorate.sim.faults import Faults, written
 from quorate.sim.run import STEPS_MAX, Run, simulate
@@ -48,6 +48,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         """The world to run. Raises UsageError where the task names what does not exist."""
         world = build_world(self.protocol, self.world, self.settings, self.mutant)
         return arm(world, self.adversaries)
+
+    def header(self) -> Header:
+        """The header of its traces."""
+        return Header(
+            protocol=self.protocol,
+            world=self.world,
+            mutant=self.mutant,
+            settings=self.settings,
+            adversaries=self.adversaries,
+            executor="sim",
+        )
 
     def faults(self, seed: int, world: World | None = None) -> Faults:
         """The faults under one seed; `world` is what `build` gives, if that is at hand."""

@@ -89,8 +89,8 @@ class Simulation:
         links = Links if faults.topology == FULL else Graph
         self.links = links(self, self.draw)
         self._set_network(faults)
-        self._crashes = faults.crashes or faults.damages
-        self._plain = not (tracing or faults.disk_us or self._crashes)
+        self._crashes = faults.crashes or faults.damages or tracing  # a scenario may crash nodes
+        self._plain = not (faults.disk_us or self._crashes)
         self._simple = self._plain and not world.observers and all(n.simple for n in self.nodes)
         for node in self.nodes if self._plain else ():
             node.log_nothing()

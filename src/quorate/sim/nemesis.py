@@ -58,7 +58,7 @@ class Nemesis:
     def heal(self) -> None:
         """Faults cease: partitions end, and whoever is down or paused comes back."""
         simulation, self._healed = self._simulation, True
-        self._set_cut(frozenset())
+        self.set_cut(frozenset())
         for node in simulation.nodes:
             node.doomed = node.full = node.failing = False
             node.lag_us = node.fuse = 0
@@ -147,10 +147,10 @@ class Nemesis:
             self._cut(cut, long_us)
 
     def _cut(self, cut: Cut, long_us: int) -> None:
-        self._set_cut(cut)
+        self.set_cut(cut)
         self._simulation.after(long_us, lambda: self._mend(cut), fault=True)
 
-    def _set_cut(self, cut: Cut) -> None:
+    def set_cut(self, cut: Cut) -> None:
         """From now on these links carry nothing, and all others do."""
         if cut != self._simulation.cut:
             self._note(told([node.me for node in self._simulation.nodes], cut))
@@ -161,7 +161,7 @@ class Nemesis:
 
     def _mend(self, cut: Cut) -> None:
         if self._simulation.cut is cut:  # and not that of a later partition
-            self._set_cut(frozenset())
+            self.set_cut(frozenset())
 
     def _flap(self, cut: Cut, until_us: int) -> None:
         """Cut and mend, over and over; whatever partition comes meanwhile gives way."""

@@ -10,6 +10,7 @@ from quorate.adversary import arm, embodied
 from quorate.kernel import Header, Trace, World
 from quorate.sim.engine import Simulation
 from quorate.sim.faults import Faults
+from quorate.sim.scenario import Act, conduct
 
 STEPS_MAX = 2_000_000
 SETTLE_SLICE_US = 1_000_000
@@ -42,8 +43,10 @@ def simulate(
     faults: Faults,
     header: Header | None = None,
     steps_max: int = STEPS_MAX,
+    acts: tuple[Act, ...] = (),
 ) -> Run:
-    """Run a world under one seed; with a header, keep the trace."""
+    """Run a world under one seed; with a header, keep the trace, and let the acts of a scenario
+    happen while faults go on."""
     hidden = [(process.me, "anonymous") for process in world.processes if faults.anonymous]
     world = arm(embodied(world), hidden)
     simulation = Simulation(world, seed, faults, tracing=header is not None)
@@ -52,7 +55,7 @@ def simulate(
     gc.disable()  # a run makes few cycles; collecting takes a third of its time
     try:
         simulation.start()
-        simulation.run(faults.unsafe_ms * 1000, steps_max)
+        conduct(simulation, acts, faults.unsafe_ms * 1000, steps_max)
         broken = judge.violated
         if broken is None:
             simulation.heal()
