@@ -15,7 +15,7 @@ test: $(READY)
 	$(PY) -m pytest -n 2
 
 check: $(READY)
-	.venv/bin/ruff format --check src tests scripts && .venv/bin/ruff check src tests scripts && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
+	.venv/bin/ruff format --check src tests scripts examples && .venv/bin/ruff check src tests scripts examples && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
 
 nightly: $(READY)
 	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2
@@ -27,7 +27,7 @@ docs: $(READY)
 	$(PY) scripts/docs.py
 
 fmt: $(READY)
-	.venv/bin/ruff format src tests scripts && .venv/bin/ruff check --fix src tests scripts
+	.venv/bin/ruff format src tests scripts examples && .venv/bin/ruff check --fix src tests scripts examples
 
 lock: $(READY)
 	$(PY) -m pip install -q uv

@@ -175,21 +175,35 @@ class Verdicts:
         self.graph, self._shift = graph, shift
         self.components = Components(graph, shift)
         world = graph.model.world
-        self._whole = self.where(self._all_run)
+        self.whole = self.where(self._all_run)
         self._bounded = self.where(world.bounded) if world.bounded else None
 
     def find(self, prop: Property) -> tuple[str, str, Lasso | None]:
         """The verdict on a property, why it is unknown, and a run that violates it."""
+        fails = ~self.where(prop.holds, prop.states) & self.whole
+        lasso, is_bounded = self.run_in(fails)
+        if lasso is not None:
+            return "violated", "", lasso
+        if is_bounded:
+            bounds = "; ".join(self.graph.model.world.bounds)
+            return "unknown", f"it fails only where a bound holds: {bounds}", None
+        if self._shift is not None:
+            return "unknown", "no run that repeats itself was found", None
+        if self.graph.cut is not None:
+            return "unknown", f"the search for runs ended at {self.graph.cut}", None
+        return "holds", "", None
+
+    def run_in(self, states: Mask) -> tuple[Lasso | None, bool]:
+        """A fair run that is in one of `states` again and again; and whether there are some that
+        may be due to a bound."""
         of = self.components.of
-        fails = ~self.where(prop.holds, prop.states) & self._whole
-        starts = np.flatnonzero(fails & self.components.fair[of])
-        bounds = self.graph.model.world.bounds
+        starts = np.flatnonzero(states & self.components.fair[of])
         free = starts
         if self._bounded is not None:
             some_free = np.zeros(self.components.count, dtype=bool)
             some_free[of[~self._bounded]] = True
             free = starts[some_free[of[starts]]]
-        elif bounds:
+        elif self.graph.model.world.bounds:
             free = starts[:0]
         tried: set[int] = set()
         for start in map(int, free):
@@ -198,14 +212,8 @@ class Verdicts:
                 tried.add(int(of[start]))
                 lasso = self.components.lasso(start)
                 if lasso is not None:
-                    return "violated", "", lasso
-        if len(starts) > len(free):
-            return "unknown", f"it fails only where a bound holds: {'; '.join(bounds)}", None
-        if self._shift is not None:
-            return "unknown", "no run that repeats itself was found", None
-        if self.graph.cut is not None:
-            return "unknown", f"the search for runs ended at {self.graph.cut}", None
-        return "holds", "", None
+                    return lasso, False
+        return None, len(starts) > len(free)
 
     def where(self, holds: Any, states: bool = True) -> Mask:
         """The states in which a predicate on views holds; `states` as in Property."""

@@ -75,6 +75,11 @@ class Runs:
         self.graph.explore(limits, progress)
         self.verdicts = Verdicts(self.graph, shift)
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether states stand for others, and some were left out on purpose."""
+        return self._shift is not None
+
     def judge(self, prop: Property, header: Header) -> Verdict:
         """The verdict on one Eventually property."""
         verdict, reason, lasso = self.verdicts.find(prop)

@@ -19,6 +19,7 @@ from quorate.cli import (
     bench,
     check,
     cluster,
+    flp,
     history,
     lecture,
     protocols,
@@ -52,7 +53,7 @@ def root(
     """Agreement you can run, watch and prove."""
 
 
-for group in (cluster, protocols, check, history, simulate, replay, lecture, bench):
+for group in (cluster, protocols, check, flp, history, simulate, replay, lecture, bench):
     app.add_typer(group.app)
 
 

@@ -1,0 +1,113 @@
+"""Which horn of impossibility a protocol takes: `quorate flp`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quorate.cli import terminal
+from quorate.kernel import Header, Network, UsageError
+from quorate.protocols import build_world, worlds_of
+
+if TYPE_CHECKING:
+    from quorate.check.flp import Dilemma
+
+STATES_MAX = 500_000
+ONE = "this one"
+app = typer.Typer()
+
+
+@app.command("flp")
+def flp_command(
+    protocol: terminal.ProtocolName,
+    world: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Default: small, or else main.")
+    ] = None,
+    settings: terminal.Settings = [],  # noqa: B006 - Typer copies it
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=A,B,…", help="One initial configuration for each value of a setting."
+        ),
+    ] = None,
+    network: Annotated[Network | None, typer.Option(help="Default: the world's.")] = None,
+    states_max: Annotated[int, typer.Option(min=1, help="Stop after so many.")] = STATES_MAX,
+    trace: terminal.TraceFile = None,
+    json: terminal.Json = False,
+) -> int:
+    """Is it safe, does it outlive one crash, does it always decide? Never all three.
+
+    After Fischer, Lynch and Paterson: for a deterministic protocol, a run in which nodes disagree,
+    or one that runs on waits for ever once another has stopped, or nobody ever decides although
+    nobody stops and everything sent arrives. The exit code is 2 if no such run was found.
+    """
+    # Imported late, since it loads scipy.
+    from quorate.check.flp import flp
+
+    if world is None:
+        world = "small" if "small" in worlds_of(protocol) else "main"
+    headers = _headers(protocol, world, terminal.parse_settings(settings), inputs)
+    worlds = {
+        name: build_world(header.protocol, header.world, header.settings)
+        for name, header in headers.items()
+    }
+    dilemma = flp(worlds, network=network, states_max=states_max, headers=headers)
+    taken = dilemma.taken
+    if trace is not None and taken is not None and taken.trace is not None:
+        terminal.write_trace(taken.trace, trace)
+    if json:
+        terminal.print_json(
+            {
+                "taken": taken.name if taken else None,
+                "horns": {horn.name: horn.found for horn in dilemma.horns},
+                "decisions": {one.name: one.decisions for one in dilemma.initials},
+                "bivalent": dilemma.bivalent,
+            }
+        )
+    else:
+        _report(dilemma)
+    return 0 if taken else 2
+
+
+def _report(dilemma: Dilemma) -> None:
+    terminal.table(
+        ("horn", "", "from"),
+        [(horn.name, horn.found, horn.initial or "") for horn in dilemma.horns],
+    )
+    print()
+    terminal.table(
+        ("initial configuration", "can decide", "so it is"),
+        [
+            (
+                one.name,
+                ", ".join(map(str, one.decisions)) + ("" if one.complete else " at least"),
+                "bivalent" if one.name in dilemma.bivalent else "univalent" if one.complete else "",
+            )
+            for one in dilemma.initials
+        ],
+    )
+    taken = dilemma.taken
+    if taken is not None and taken.trace is not None:
+        print(f"\n{taken.name[0].upper()}{taken.name[1:]}:\n")
+        terminal.draw(taken.trace)
+        print()
+        terminal.narrate(terminal.lines_of(taken.trace), None, "", taken.trace.header.loop)
+
+
+def _headers(
+    protocol: str, world: str, settings: Mapping[str, str], inputs: str | None
+) -> dict[str, Header]:
+    """A header for the traces from each initial configuration, by the name of that."""
+    base = dict(settings)
+    given = {ONE: base}
+    if inputs is not None:
+        name, equals, values = inputs.partition("=")
+        if not (name and equals and values):
+            raise UsageError(f"--inputs takes NAME=A,B,…, not {inputs!r}")
+        given = {value: {**base, name: value} for value in values.split(",")}
+    return {
+        name: Header(protocol=protocol, world=world, settings=dict(each), executor="check")
+        for name, each in given.items()
+    }
