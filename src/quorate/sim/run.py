@@ -49,43 +49,53 @@ def simulate(
     happen while faults go on."""
     hidden = [(process.me, "anonymous") for process in world.processes if faults.anonymous]
     world = arm(embodied(world), hidden)
-    simulation = Simulation(world, seed, faults, tracing=header is not None)
-    judge = simulation.judge
     collecting = gc.isenabled()
     gc.disable()  # a run makes few cycles; collecting takes a third of its time
+    simulation = Simulation(world, seed, faults, tracing=header is not None)
     try:
-        simulation.start()
-        conduct(simulation, acts, faults.unsafe_ms * 1000, steps_max)
-        broken = judge.violated
-        if broken is None:
-            simulation.heal()
-            if simulation.atlas.recoverable:
-                broken = _settle(simulation, faults, steps_max)
-        if broken is None and simulation.at_rest():
-            judge.rest()
-            broken = judge.violated
-        judge.look()
+        broken = _run(simulation, faults, steps_max, acts)
+        trace = None
+        if header is not None and simulation.tape.runs:
+            named = msgspec.structs.replace(
+                header, seed=seed, violated=broken, adversaries=(*header.adversaries, *hidden)
+            )
+            trace = Trace(named, tuple(simulation.tape.records), tuple(simulation.nemesis.notes))
+        judge = simulation.judge
+        unknown = simulation.steps >= steps_max and judge.violated is None
+        return Run(
+            seed=seed,
+            violated=None if unknown else broken,
+            bounded=unknown,
+            reached=tuple(sorted(judge.reached)),
+            steps=simulation.steps,
+            deliveries=simulation.deliveries,
+            virtual_ms=simulation.now_us // 1000,
+            trace_hash=trace.hash() if trace else None,
+            trace=trace,
+        )
     finally:
+        vars(simulation).clear()  # its parts know each other: without this, only gc could free them
         if collecting:
             gc.enable()
-    bounded = simulation.steps >= steps_max
-    trace = None
-    if header is not None and simulation.tape.runs:
-        named = msgspec.structs.replace(
-            header, seed=seed, violated=broken, adversaries=(*header.adversaries, *hidden)
-        )
-        trace = Trace(named, tuple(simulation.tape.records), tuple(simulation.nemesis.notes))
-    return Run(
-        seed=seed,
-        violated=None if bounded and judge.violated is None else broken,
-        bounded=bounded and judge.violated is None,
-        reached=tuple(sorted(judge.reached)),
-        steps=simulation.steps,
-        deliveries=simulation.deliveries,
-        virtual_ms=simulation.now_us // 1000,
-        trace_hash=trace.hash() if trace else None,
-        trace=trace,
-    )
+
+
+def _run(
+    simulation: Simulation, faults: Faults, steps_max: int, acts: tuple[Act, ...]
+) -> str | None:
+    """Both phases; the name of what broke, or did not come to hold in the end."""
+    judge = simulation.judge
+    simulation.start()
+    conduct(simulation, acts, faults.unsafe_ms * 1000, steps_max)
+    broken = judge.violated
+    if broken is None:
+        simulation.heal()
+        if simulation.atlas.recoverable:
+            broken = _settle(simulation, faults, steps_max)
+    if broken is None and simulation.at_rest():
+        judge.rest()
+        broken = judge.violated
+    judge.look()
+    return broken
 
 
 def _settle(simulation: Simulation, faults: Faults, steps_max: int) -> str | None:
