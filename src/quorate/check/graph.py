@@ -80,10 +80,11 @@ class Graph:
                         break
         except Full as full:
             self.cut = str(full)
-        # A state that was seen but not expanded lies beyond, too.
-        for step, target in enumerate(self.target):
-            if target >= len(self):
-                self.target[step] = BEYOND
+        if len(self.states) > len(self):
+            # A state that was seen but not expanded lies beyond, too.
+            for step, target in enumerate(self.target):
+                if target >= len(self):
+                    self.target[step] = BEYOND
 
     def steps(self, at: int) -> range:
         """The steps of a state, by number."""

@@ -32,6 +32,7 @@ from quorate.check.shift import Shift
 from quorate.kernel import Actor, NodeId, Observer, Property, View, roles_of
 
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
 FOLDED_SEARCH_MAX = 100_000  # (state, classes owed) looked at for each part of a lap
 
 
@@ -60,28 +61,31 @@ class Components:
         inside = target >= 0
         ones = np.ones(int(inside.sum()), dtype=np.int8)
         links = csr_array((ones, (source[inside], target[inside])), shape=(count, count))
-        self.count, self.of = connected_components(links, connection="strong")
+        self.count, of = connected_components(links, connection="strong")
+        self.of: Numbers = of.astype(np.int64)
         self.fair: Mask = np.ones(self.count, dtype=bool)
-        if shift is None and len(label):
-            self._judge_fairness(source[inside], target[inside], label[inside], source, label)
+        if shift is None:
+            owed = label != OFF
+            self._judge_fairness(source[owed], target[owed], label[owed])
         self._enabled: dict[int, frozenset[int]] = {}
 
-    def _judge_fairness(
-        self,
-        source: npt.NDArray[np.int64],
-        target: npt.NDArray[np.int64],
-        label: npt.NDArray[np.int64],
-        every_source: npt.NDArray[np.int64],
-        every_label: npt.NDArray[np.int64],
-    ) -> None:
+    def _judge_fairness(self, source: Numbers, target: Numbers, label: Numbers) -> None:
+        """The arrays hold every step that is owed."""
+        size = np.bincount(self.of, minlength=self.count)
+        stays = (target >= 0) & (self.of[source] == self.of[target])
+        # Most components are one state that every step leaves; they are settled first.
+        lively = size > 1
+        lively[self.of[source[stays]]] = True
+        self.fair[self.of[source]] = lively[self.of[source]]
+        kept = lively[self.of[source]]
+        source, label, stays = source[kept], label[kept], stays[kept]
         classes = max(len(self.graph.classes), 1)
-        owed = every_label != OFF
-        able = np.unique(every_source[owed] * classes + every_label[owed])
-        pairs = self.of[able // classes].astype(np.int64) * classes + able % classes
-        pair, states = np.unique(pairs, return_counts=True)
-        always = pair[states == np.bincount(self.of)[pair // classes]]
-        within = (self.of[source] == self.of[target]) & (label != OFF)
-        served = np.unique(self.of[source[within]].astype(np.int64) * classes + label[within])
+        able = _distinct(source * classes + label)
+        pair, states = np.unique(
+            self.of[able // classes] * classes + able % classes, return_counts=True
+        )
+        always = pair[states == size[pair // classes]]
+        served = self.of[source[stays]] * classes + label[stays]
         self.fair[always[~np.isin(always, served)] // classes] = False
 
     def lasso(self, start: int) -> Lasso | None:
@@ -160,6 +164,14 @@ class Components:
         return known
 
 
+def _distinct(numbers: Numbers) -> Numbers:
+    """Each number once, in order; np.unique hashes them, which is slow for millions."""
+    inorder = np.sort(numbers)
+    first = np.ones(len(inorder), dtype=bool)
+    first[1:] = inorder[1:] != inorder[:-1]
+    return inorder[first]
+
+
 def _trail(came: dict[Any, tuple[Any, int]], at: Any) -> list[int]:
     steps = []
     while at in came:
@@ -174,6 +186,7 @@ class Verdicts:
     def __init__(self, graph: Graph, shift: Shift | None = None) -> None:
         self.graph, self._shift = graph, shift
         self.components = Components(graph, shift)
+        self._seen, self._sees = self._look()
         world = graph.model.world
         self.whole = self.where(self._all_run)
         self._bounded = self.where(world.bounded) if world.bounded else None
@@ -217,21 +230,29 @@ class Verdicts:
 
     def where(self, holds: Any, states: bool = True) -> Mask:
         """The states in which a predicate on views holds; `states` as in Property."""
-        graph, model = self.graph, self.graph.model
+        model = self.graph.model
         known: dict[Hashable, bool] = {}
-        mask = np.empty(len(graph), dtype=bool)
-        for at in range(len(graph)):
-            state = graph.states[at]
-            locals = graph.layout.locals(state)
-            observers = graph.layout.observers(state)
+        values = np.empty(len(self._seen), dtype=bool)
+        for number, (locals, observers) in enumerate(self._seen):
             key: Hashable = (locals, observers)
             if not states:
                 key = tuple([model.facts[p][local] for p, local in enumerate(locals)])
             value = known.get(key)
             if value is None:
                 value = known[key] = bool(holds(self.view(locals, observers, states)))
-            mask[at] = value
-        return mask
+            values[number] = value
+        return values[self._sees]
+
+    def _look(self) -> tuple[list[tuple[tuple[int, ...], int]], Numbers]:
+        """What can be seen of states, without the network, and which of it each state shows."""
+        layout = self.graph.layout
+        numbers: dict[tuple[tuple[int, ...], int], int] = {}
+        sees = np.empty(len(self.graph), dtype=np.int64)
+        for at in range(len(self.graph)):
+            state = self.graph.states[at]
+            seen = layout.locals(state), layout.observers(state)
+            sees[at] = numbers.setdefault(seen, len(numbers))
+        return list(numbers), sees
 
     def view(self, locals: tuple[int, ...], observers: int, states: bool) -> View:
         """What a property sees of a state."""
