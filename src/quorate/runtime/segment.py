@@ -112,15 +112,14 @@ def judge_tail(data: Data, salt: bytes, offset: int) -> bool:
         return False
     length = _length(data, salt, offset)
     if length is not None:
-        end = _end(offset, length)
+        end, sure = _end(offset, length), offset + _FIELDS.size  # zeros of a length did arrive
         torn = end > size or (
-            _zero(data, end, size) and (data[end - 1] == 0 or _zero_sector(data, offset, end))
+            _zero(data, end, size) and (data[end - 1] == 0 or _zero_sector(data, sure, end))
         )
     else:
         # Then its first fields never arrived: alone, or with all that came after them.
-        body_at = offset + BODY_AT
         torn = _zero(data, offset + _FIELDS.size, size) or (
-            _zero_sector(data, offset, body_at) and not _any(data, salt, offset)
+            _lost_sector(data, salt, offset) and not _any(data, salt, offset)
         )
     if torn:
         return True
@@ -175,6 +174,24 @@ def _any(data: Data, salt: bytes, after: int) -> bool:
 
 def _zero(data: Data, start: int, end: int) -> bool:
     return _NOT_ZERO.search(data, start, end) is None
+
+
+def _lost_sector(data: Data, salt: bytes, offset: int) -> bool:
+    """Whether a sector with a part of the first fields, or of the digest, may never have arrived.
+
+    A sector that ends within the length holds zeros anyway if the record is short: then it is lost
+    only if another length fits what did arrive.
+    """
+    lead = min(SECTOR_BYTES - offset % SECTOR_BYTES, 4)
+    if lead == 4:
+        return _zero_sector(data, offset, offset + BODY_AT)
+    if _zero(data, offset, offset + lead):
+        length, check = _FIELDS.unpack_from(data, offset)
+        step = 1 << 8 * (4 - lead)
+        for longer in range(length % step, len(data) - offset, step):
+            if check == _check(salt, offset, longer):
+                return True
+    return _zero_sector(data, offset + lead, offset + BODY_AT)
 
 
 def _zero_sector(data: Data, start: int, end: int) -> bool:
