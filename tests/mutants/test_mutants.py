@@ -77,14 +77,17 @@ def test_a_fresh_value_after_a_crash_is_safe_as_long_as_the_round_survives() -> 
 # other; the other a promise to an earlier ballot that comes late. Few seeds see either by chance.
 # A detector has in `DETECTED` the time to make good after short faults, if it can.
 DETECTED = {"unsafe_ms": 2_000, "heal_ms": 10_000}
-WEATHER: dict[str, dict[str, Any]] = {
-    "forgets_promise": {
+WEATHER: dict[tuple[str, str], dict[str, Any]] = {
+    ("multi_paxos", "forgets_promise"): {
         "crash_rate": 4, "down_ms": (1, 60), "loss": 0.1,
         "partition_rate": 2, "partition_shapes": "partial",
     },
-    "does_not_answer": {"heal_ms": 10_000},
-    "leads_on_any_promise": {"loss": 0.2, "slow": 0.3, "slow_us": 2_000_000},
-    **dict.fromkeys(("never_grows", "gives_up", "asks_once", "says_it_once"), DETECTED),
+    ("two_phase_commit", "does_not_answer"): {"heal_ms": 10_000},
+    ("multi_paxos", "leads_on_any_promise"): {"loss": 0.2, "slow": 0.3, "slow_us": 2_000_000},
+    **{
+        ("failure_detector", name): DETECTED
+        for name in ("never_grows", "gives_up", "asks_once", "says_it_once")
+    },
 }  # fmt: skip
 
 
@@ -100,7 +103,7 @@ def test_seeds_kill_a_mutant_in_a_world_of_its_full_size(
     mutant: Mutant, settings: dict[str, Any]
 ) -> None:
     heal_ms = 10_000 if mutant.kills == "delivery" else 1  # liveness takes time to be denied
-    weather = {"heal_ms": heal_ms, **WEATHER.get(mutant.name, {})}
+    weather = {"heal_ms": heal_ms, **WEATHER.get((mutant.protocol, mutant.name), {})}
     task = Task(
         protocol=mutant.protocol, mutant=mutant.name, settings=settings, fault_settings=weather
     )
