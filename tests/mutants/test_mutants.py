@@ -75,8 +75,10 @@ def test_a_fresh_value_after_a_crash_is_safe_as_long_as_the_round_survives() -> 
 
 # One needs a crash soon after a promise, with the old leader and the new one cut off from each
 # other; the other a promise to an earlier ballot that comes late. Few seeds see either by chance.
-# A detector has in `DETECTED` the time to make good after short faults, if it can.
+# A detector has in `DETECTED` the time to make good after short faults, if it can; what a lease
+# must not forget is seen in `CRASHES` that follow each other closely.
 DETECTED = {"unsafe_ms": 2_000, "heal_ms": 10_000}
+CRASHES = {"crash_rate": 30, "down_ms": (1, 30), "loss": 0.1, "disk_us": 0}
 WEATHER: dict[tuple[str, str], dict[str, Any]] = {
     ("multi_paxos", "forgets_promise"): {
         "crash_rate": 4, "down_ms": (1, 60), "loss": 0.1,
@@ -87,6 +89,12 @@ WEATHER: dict[tuple[str, str], dict[str, Any]] = {
     **{
         ("failure_detector", name): DETECTED
         for name in ("never_grows", "gives_up", "asks_once", "says_it_once")
+    },
+    ("lease", "keeps_grants"): {"unsafe_ms": 2_000, "heal_ms": 60_000},
+    ("lease", "does_not_wait"): CRASHES,
+    ("lease", "forgets_last_token"): CRASHES,
+    ("lease", "forgets_token"): {
+        "crash_rate": 5, "slow": 0.1, "slow_us": 2_000_000, "disk_us": 0
     },
 }  # fmt: skip
 
