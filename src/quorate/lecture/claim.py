@@ -102,21 +102,26 @@ def simulated(
     *,
     world: str = "main",
     settings: Mapping[str, Any] = {},
-    faults: Mapping[str, Any] = {},
+    mutant: str | None = None,
+    breaks: str = "",
 ) -> Finding:
-    """Run many seeds, each under weather of its own, which then clears: do all promises hold?"""
-    task = Task(
-        protocol=protocol, world=world, settings=dict(settings), fault_settings=dict(faults)
-    )
-    result = campaign(task, first=0, count=seeds)
+    """Run many seeds, each under weather of its own, which then clears: do all promises hold?
+
+    Unless `breaks` names one: then that one must break under some seed.
+    """
+    task = Task(protocol=protocol, world=world, settings=dict(settings), mutant=mutant)
+    result = campaign(task, first=0, count=seeds, stop_at_failure=bool(breaks))
     broken = sorted({run.violated for run in result.failures if run.violated})
-    found = "violated" if broken else "unknown" if result.bounded else "holds"
+    if breaks:
+        found = "violated" if breaks in broken else "holds"
+    else:
+        found = "violated" if broken else "unknown" if result.bounded else "holds"
     # The command of seed 0, asking for all of them instead.
     command = task.command(0).replace("--seed 0", f"--seeds {seeds}")
     return Finding(
-        what=what,
-        expected="holds",
+        what=f"{what}: {breaks}" if breaks else what,
+        expected="violated" if breaks else "holds",
         found=found,
-        detail=", ".join(broken) or f"{seeds} seeds",
+        detail=f"{seeds} seeds" if breaks or not broken else ", ".join(broken),
         command=command,
     )

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
-from quorate.lecture.claim import Claim, checked, simulated
+from quorate.check.flp import BLOCKS, NEVER, flp
+from quorate.kernel import Header
+from quorate.lecture.claim import Claim, Finding, checked, simulated
+from quorate.protocols import build_world
+
+FISCHER = "Fischer, Lynch and Paterson, Impossibility of Distributed Consensus, JACM 1985"
+DETECTORS = "Chandra and Toueg, Unreliable Failure Detectors, JACM 1996"
+DETECTOR = "failure_detector"
+
+
+def _horn(what: str, protocol: str, world: str, expected: str) -> Finding:
+    """Which way a protocol fails to be safe, to outlive a stop and to decide, all three."""
+    header = Header(protocol=protocol, world=world, executor="check")
+    worlds = {world: build_world(protocol, world)}
+    taken = flp(worlds, headers={world: header}).taken
+    return Finding(
+        what=what,
+        expected=expected,
+        found=taken.name if taken else "no horn",
+        command=f"quorate flp {protocol} --world {world}",
+        trace=taken.trace if taken else None,
+    )
+
 
 CLAIMS = (
+    Claim(
+        name="flp-takes-its-toll",
+        section="Fischer-Lynch-Patterson (1985)",
+        says="No protocol for asynchronous links is safe, outlives a stop and always decides.",
+        source=FISCHER,
+        protocols=("two_phase_commit", "paxos"),
+        show=lambda: (
+            _horn("two-phase commit", "two_phase_commit", "small", BLOCKS),
+            _horn("Paxos, whose rivals lead for ever", "paxos", "duel", NEVER),
+        ),
+    ),
     Claim(
         name="coins-instead-of-clocks",
         section="Fischer-Lynch-Patterson (1985)",
@@ -44,6 +77,78 @@ CLAIMS = (
                 mutant="counts_suspicions",
             ),
             simulated("seeds of crashes, partitions and loss, then calm", "chandra_toueg", 200),
+        ),
+    ),
+    Claim(
+        name="accurate-or-live",
+        section="Failure Detectors",
+        says="In an asynchronous system a detector can be accurate or live, but not both.",
+        source=DETECTORS,
+        protocols=(DETECTOR,),
+        show=lambda: (
+            simulated(
+                "one that waits for news",
+                DETECTOR,
+                100,
+                world="accurate",
+                breaks="strong completeness",
+            ),
+            simulated(
+                "one that trusts its time-out",
+                DETECTOR,
+                100,
+                world="live",
+                breaks="strong accuracy",
+            ),
+            checked(
+                "one that takes silence for news",
+                DETECTOR,
+                "strong accuracy",
+                "violated",
+                mutant="takes_silence",
+            ),
+            simulated("one whose time-outs grow, once faults have ceased", DETECTOR, 100),
+        ),
+    ),
+    Claim(
+        name="leases-and-fencing",
+        section="Failure Detectors in Real Systems",
+        says="A holder that turns out to be alive finds its lease run out, and is fenced off.",
+        source="Gray and Cheriton, Leases, SOSP 1989; Burrows, Chubby, OSDI 2006, section 2.4",
+        protocols=("lease",),
+        show=lambda: (
+            simulated("clocks that drift no more than they may", "lease", 50),
+            simulated(
+                "a holder that never looks at its clock",
+                "lease",
+                1_000,
+                mutant="holds_on",
+                breaks="no two holders",
+            ),
+            simulated(
+                "a resource that looks at no token",
+                "lease",
+                1_000,
+                mutant="without_fencing",
+                breaks="no stale write",
+            ),
+        ),
+    ),
+    Claim(
+        name="two-generals",
+        section="Two Generals in practice",
+        says="No exchange of letters that may be lost lets two act together, and act at all.",
+        source="Gray, Notes on Data Base Operating Systems, 1978, section 5.8.3.3.1",
+        protocols=("two_generals",),
+        show=lambda: (
+            checked("some pattern of loss", "two_generals", "one attacks alone", "holds"),
+            checked(
+                "generals who do nothing when they are not sure",
+                "two_generals",
+                "both decide",
+                "violated",
+                mutant="hesitates",
+            ),
         ),
     ),
 )
