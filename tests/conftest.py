@@ -15,11 +15,18 @@ settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("nightly" if "QUORATE_SEEDS" in os.environ else "gate")
 
+SEEDS = int(os.environ.get("QUORATE_SEEDS", "0"))
 TRACES = Path(__file__).parent / "traces"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write golden files anew")
+
+
+@pytest.fixture
+def seeds() -> Callable[[int], int]:
+    """How many seeds to run where so many are enough: `make nightly` runs many more."""
+    return lambda enough: max(enough, SEEDS // 10)  # each of about ten protocols has its share
 
 
 @pytest.fixture

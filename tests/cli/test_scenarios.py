@@ -81,7 +81,7 @@ def test_a_scenario_comes_as_json_and_leaves_a_trace(
     [
         ("paxos --scenario war", "there is no scenario 'war'."),
         ("paxos --scenario war.toml", "cannot read war.toml"),
-        ("paxos --scenario leader-crash --seeds 3", "a scenario is one run: give --seed"),
+        ("paxos --scenario leader-crash --seeds 3", "one run, or many: give --seed or --scenario"),
         (
             "paxos --adversary silent",
             "--adversary takes NAME=NODE, such as silent=n1, not",

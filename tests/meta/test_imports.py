@@ -24,7 +24,7 @@ ALLOWED = {
     "traces": {"kernel", "properties"},
     # Campaigns name their world, since a world cannot travel to another process; a simulated disk
     # holds a log as the runtime writes and reads it.
-    "sim": {*AGREEMENT, "adversary", "runtime", "traces"},
+    "sim": {*AGREEMENT, "adversary", "mutants", "runtime", "traces"},
     "lecture": {*AGREEMENT, "check", "sim", "traces"},
     "runtime": CORE,
     "service": {*AGREEMENT, "runtime"},

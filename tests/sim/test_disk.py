@@ -227,7 +227,7 @@ def test_damage_that_is_noticed_breaks_no_promise_and_damage_that_is_not_does() 
     def broken(checksums: bool) -> set[str | None]:
         faults = {**ROTTEN, "checksums": checksums}
         task = Task(protocol="multi_paxos", fault_settings=faults, swarm=False)
-        return {run.violated for run in run_seeds(task, range(100))} - {None}
+        return {run.violated for run in run_seeds(task, range(100)).runs} - {None}
 
     assert broken(checksums=True) == set()
     assert "log agreement" in broken(checksums=False)

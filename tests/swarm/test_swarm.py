@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from quorate.protocols import names
-from quorate.sim import Task, campaign
+from quorate.sim import Task, campaign, executor_for
 
 SHORT = {"unsafe_ms": 5_000}
 WORLDS = [
@@ -29,7 +31,19 @@ def test_two_hundred_seeds_hold(task: Task) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", WORLDS, ids=lambda t: f"{t.protocol}-{t.world}-{t.settings}")
-def test_two_thousand_more_seeds_hold(task: Task) -> None:
-    result = campaign(task, first=1_000, count=2_000, jobs=2)
+def test_two_thousand_more_seeds_hold(task: Task, seeds: Callable[[int], int]) -> None:
+    with executor_for(jobs=2) as executor:
+        result = campaign(task, first=1_000, count=seeds(2_000), executor=executor)
+    assert [task.command(run.seed) for run in result.failures] == []
+    assert result.bounded == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_seeds_hold_whichever_chain_of_messages_comes_first(
+    name: str, seeds: Callable[[int], int]
+) -> None:
+    task = Task(protocol=name, fault_settings={**SHORT, "scheduler": "pct"})
+    result = campaign(task, first=0, count=seeds(200))
     assert [task.command(run.seed) for run in result.failures] == []
     assert result.bounded == 0

@@ -10,19 +10,39 @@ import typer
 
 from quorate.adversary import STRATEGIES
 from quorate.cli import terminal
+from quorate.cli.campaigns import every_mutant, every_protocol, one_protocol, run_as_data
 from quorate.cli.scenario import LIST, list_scenarios, play
 from quorate.cli.shrinking import as_data, show, shrunken
-from quorate.kernel import Kind, Property, Trace, UsageError
-from quorate.protocols import settings_of, unknown, world_maker
-from quorate.sim import Campaign, Faults, Run, Shrunk, Task, campaign, simulate
+from quorate.kernel import UsageError
+from quorate.protocols import find, names, settings_of, unknown, world_maker
+from quorate.sim import Faults, Scheduler, Task, executor_for
+from quorate.sim.ablation import quarries
 from quorate.sim.faults import written
 
 SEEDS = 100
 STEPS_SHOWN = 20
 LINES_DRAWN = 40
-FAILURES_SHOWN = 5
+MUTANT_SEEDS = 1_000
 app = typer.Typer()
 
+
+Protocol = Annotated[str | None, typer.Argument(metavar="[PROTOCOL]", help=terminal.PROTOCOL_HELP)]
+Everything = Annotated[bool, typer.Option("--all", help="Divide the seeds over all protocols.")]
+WorldName = Annotated[str, typer.Option(metavar="NAME", help="Which of its worlds.")]
+Seed = Annotated[int | None, typer.Option(help="Run this one seed.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help=f"Run seeds 0 to N-1. [default: {SEEDS}]")]
+Calm = Annotated[bool, typer.Option("--calm", help="No faults but those set.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes to spread seeds over.")]
+Dask = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Spread them over a Dask cluster.")
+]
+HowOrdered = Annotated[
+    Scheduler | None,
+    typer.Option(help="How the order of messages is drawn. [default: random]"),
+]
+Mutants = Annotated[
+    bool, typer.Option("--mutants", help=f"How many seeds find each mutant, of {MUTANT_SEEDS:,}.")
+]
 Adversaries = Annotated[
     list[str],
     typer.Option(
@@ -45,17 +65,19 @@ Shrinking = Annotated[
 
 @app.command("simulate")
 def simulate_command(
-    protocol: terminal.ProtocolOrFile,
-    world: Annotated[str, typer.Option(metavar="NAME", help="Which of its worlds.")] = "main",
-    seed: Annotated[int | None, typer.Option(help="Run this one seed.")] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help=f"Run seeds 0 to N-1. [default: {SEEDS}]")
-    ] = None,
+    protocol: Protocol = None,
+    everything: Everything = False,
+    world: WorldName = "main",
+    seed: Seed = None,
+    seeds: Seeds = None,
     settings: terminal.Settings = [],  # noqa: B006 - Typer copies it
-    calm: Annotated[bool, typer.Option("--calm", help="No faults but those set.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes to spread seeds over.")] = 1,
+    calm: Calm = False,
+    scheduler: HowOrdered = None,
+    jobs: Jobs = 1,
+    dask: Dask = None,
     mutant: terminal.MutantName = None,
-    adversaries: Adversaries = [],  # noqa: B006 - Typer copies it
+    mutants: Mutants = False,
+    adversaries: Adversaries = [],  # noqa: B006
     scenario: ScenarioName = None,
     shrinking: Shrinking = None,
     trace: terminal.TraceFile = None,
@@ -65,47 +87,57 @@ def simulate_command(
 
     --set takes settings of the world and of the faults. A failure prints how to run it again.
     """
-    if seed is not None and seeds is not None:
-        raise UsageError("give --seed or --seeds, not both")
-    of_world, of_faults = _split(protocol, world, mutant, terminal.parse_settings(settings))
-    task = Task(
+    if (seed or scenario) is not None and seeds is not None:
+        raise UsageError("one run, or many: give --seed or --scenario, or else --seeds, not both")
+    if (protocol is None) != everything:
+        raise UsageError("name a protocol, or give --all, not both")
+    given = terminal.parse_settings(settings)
+    special = bool(mutant or adversaries or scenario or seed is not None or world != "main")
+    if mutants and (special or given or calm or trace):
+        raise UsageError("--mutants runs each mutant in its own world: leave out the others")
+    if everything and special:
+        raise UsageError("--all runs the main world of each protocol: leave out the others")
+    if mutants:
+        some = names() if protocol is None else (find(protocol).name,)
+        each = quarries(some, seeds or MUTANT_SEEDS, [scheduler] if scheduler else list(Scheduler))
+        with executor_for(jobs, dask) as executor:
+            return every_mutant(each, executor, json)
+    if scenario == LIST and protocol is not None:
+        return list_scenarios(protocol, json)
+    if scheduler is not None:
+        given["scheduler"] = scheduler.value
+    strategies = _armed(adversaries)
+    tasks = [
+        _task(name, world, mutant, strategies, given, calm)
+        for name in (names() if protocol is None else (protocol,))
+    ]
+    if scenario is not None:
+        return play(tasks[0], scenario, seed, trace, json)
+    if seed is not None:
+        return _one(tasks[0], seed, bool(shrinking), trace, json)
+    with executor_for(jobs, dask) as executor:
+        report = one_protocol if protocol is not None else every_protocol
+        return report(tasks, seeds or SEEDS, executor, shrinking is not False, trace, json)
+
+
+def _task(
+    protocol: str,
+    world: str,
+    mutant: str | None,
+    adversaries: tuple[tuple[str, str], ...],
+    given: dict[str, str],
+    calm: bool,
+) -> Task:
+    of_world, of_faults = _split(protocol, world, mutant, given)
+    return Task(
         protocol=protocol,
         world=world,
         settings=of_world,
         mutant=mutant,
-        adversaries=_armed(adversaries),
+        adversaries=adversaries,
         fault_settings=of_faults,
         swarm=not calm,
     )
-    if scenario == LIST:
-        return list_scenarios(protocol, json)
-    if scenario is not None:
-        if seeds is not None:
-            raise UsageError("a scenario is one run: give --seed, not --seeds")
-        return play(task, scenario, seed, trace, json)
-    if seed is not None:
-        return _one(task, seed, bool(shrinking), trace, json)
-    return _many(task, seeds or SEEDS, jobs, shrinking is not False, trace, json)
-
-
-def _many(task: Task, total: int, jobs: int, shrinking: bool, path: Path | None, json: bool) -> int:
-    with terminal.ticker() as tick:
-        result = campaign(
-            task,
-            first=0,
-            count=total,
-            jobs=jobs,
-            progress=(lambda done: tick.show(f"{done:,} of {total:,} seeds")) if tick else None,
-        )
-    shrunk: Shrunk | None = None
-    if result.failures and (shrinking or path is not None):
-        # The shortest run is the quickest to shrink, and seldom ends larger than others do.
-        first = min(result.failures, key=lambda run: (run.steps, run.seed))
-        trace = _traced(task, first.seed)[1]
-        shrunk = shrunken(trace) if shrinking else None
-        if path is not None:
-            terminal.write_trace(shrunk.trace if shrunk else trace, path)
-    return _report(task, result, shrunk, path, json)
 
 
 def _split(
@@ -124,12 +156,6 @@ def _split(
     )
 
 
-def _traced(task: Task, seed: int) -> tuple[Run, Trace]:
-    run = simulate(task.build(), seed=seed, faults=task.faults(seed), header=task.header())
-    assert run.trace is not None  # a run with a header is traced
-    return run, run.trace
-
-
 def _armed(pairs: list[str]) -> tuple[tuple[str, str], ...]:
     """Nodes, and the strategy of each."""
     found = []
@@ -142,14 +168,12 @@ def _armed(pairs: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _one(task: Task, seed: int, shrinking: bool, path: Path | None, json: bool) -> int:
-    run, trace = _traced(task, seed)
+    run, trace = task.traced(seed)
     shrunk = shrunken(trace) if shrinking and run.violated else None
     if path is not None:
         terminal.write_trace(shrunk.trace if shrunk else trace, path)
     if json:
-        terminal.print_json(
-            {**_data(run), "command": task.command(seed), "shrunk": shrunk and as_data(shrunk)}
-        )
+        terminal.print_json({**run_as_data(task, run), "shrunk": shrunk and as_data(shrunk)})
     else:
         if shrunk is not None:
             show(shrunk, path)
@@ -169,53 +193,3 @@ def _one(task: Task, seed: int, shrinking: bool, path: Path | None, json: bool) 
         if run.violated:
             print(f"Run it again: {task.command(seed)}")
     return 1 if run.violated else 2 if run.bounded else 0
-
-
-def _data(run: Run) -> dict[str, Any]:
-    data = msgspec.structs.asdict(run)
-    del data["trace"]
-    return data
-
-
-def _report(
-    task: Task, result: Campaign, shrunk: Shrunk | None, path: Path | None, json: bool
-) -> int:
-    promised = task.build().properties
-    wanted = {p.name for p in promised if p.kind is Kind.SOMETIMES}
-    missed = sorted(wanted - set(result.reached))
-    if json:
-        data = msgspec.structs.asdict(result)
-        data["failures"] = [
-            {**_data(run), "command": task.command(run.seed)} for run in result.failures
-        ]
-        terminal.print_json({**data, "missed": missed, "shrunk": shrunk and as_data(shrunk)})
-    else:
-        _table(task, result, promised)
-        if shrunk is not None:
-            print()
-            show(shrunk, path)
-    return 1 if result.failures else 2 if result.bounded or missed else 0
-
-
-def _table(task: Task, result: Campaign, promised: tuple[Property, ...]) -> None:
-    what = f"mutant {task.mutant}" if task.mutant else f"world {task.world}"
-    terminal.say(
-        f"{task.protocol}, {what}: {result.seeds} seeds, {result.steps:,} steps, "
-        f"{result.deliveries:,} deliveries, {result.seconds:.1f} s"
-        + (f"; {result.bounded} seeds cut off before a verdict" if result.bounded else "")
-    )
-    print()
-    broken = [run.violated for run in result.failures]
-    rows = []
-    for prop in promised:
-        count = broken.count(prop.name)
-        verdict = "violated" if count else "holds"
-        note = f"by {count} seeds" if count else ""
-        if prop.kind is Kind.SOMETIMES and prop.name not in result.reached:
-            verdict, note = "unknown", "no seed reached it"
-        rows.append((prop.name, prop.kind.value, verdict, note))
-    terminal.table(("property", "kind", "verdict in these runs", ""), rows)
-    for run in result.failures[:FAILURES_SHOWN]:
-        print(f"seed {run.seed} violates {run.violated}: {task.command(run.seed)}")
-    if len(result.failures) > FAILURES_SHOWN:
-        print(f"… and {len(result.failures) - FAILURES_SHOWN} more; --json lists them all")

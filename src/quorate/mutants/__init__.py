@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,7 +17,9 @@ from quorate.kernel import World, WorldMaker
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     """`breaks` says which guard is gone, `kills` names the property that must be violated, and
-    `found_by` says by whom: the checker ("check"), or only by seeds of the simulator ("seeds")."""
+    `found_by` says by whom: the checker ("check"), or only by seeds of the simulator ("seeds").
+    `at_large`: settings of its world with which seeds look for it, where the checker's is so small
+    that it is soon over."""
 
     name: str
     protocol: str
@@ -24,6 +27,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     kills: str
     world: WorldMaker
     found_by: Literal["check", "seeds"] = "check"
+    at_large: Mapping[str, Any] = {}
 
     def trial(self) -> World:
         """Its world with the one property that must be violated: what else breaks as soon does not

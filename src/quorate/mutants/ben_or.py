@@ -59,7 +59,14 @@ def _swap(node: type[Node], **fixed: int) -> Callable[..., World]:
 
 
 def _mutant(name: str, breaks: str, world: Callable[..., World]) -> Mutant:
-    return Mutant(name=name, protocol="ben_or", breaks=breaks, kills="agreement", world=world)
+    return Mutant(
+        name=name,
+        protocol="ben_or",
+        breaks=breaks,
+        kills="agreement",
+        world=world,
+        at_large={"rounds": 0},
+    )
 
 
 MUTANTS = (

@@ -65,7 +65,12 @@ def _swap(node: type[Node], rounds: int = 2, crashes: int = 0) -> Callable[..., 
 
 def _mutant(name: str, breaks: str, world: Callable[..., World]) -> Mutant:
     return Mutant(
-        name=name, protocol="chandra_toueg", breaks=breaks, kills="agreement", world=world
+        name=name,
+        protocol="chandra_toueg",
+        breaks=breaks,
+        kills="agreement",
+        world=world,
+        at_large={"rounds": 0},
     )
 
 

@@ -106,9 +106,9 @@ class Small(msgspec.Struct, frozen=True):
         )
 
 
-def _main(replica: type[Replica], phase2: int) -> World:
+def _main(replica: type[Replica], phase2: int, clients: int, values: int, truncate: int) -> World:
     """The main world, with replicas of a kind."""
-    base = multi_paxos.world(truncate=4)
+    base = multi_paxos.world(clients=clients, values=values, truncate=truncate)
     processes = []
     for process in base.processes:
         if isinstance(process, Replica):
@@ -122,12 +122,25 @@ def _main(replica: type[Replica], phase2: int) -> World:
 def _mutant(name: str, breaks: str, new: type[Replica], **numbers: Any) -> Mutant:
     phase2 = numbers.pop("phase2", 2)
 
-    def world(small: bool = True, mutated: bool = True) -> World:
+    def world(
+        small: bool = True,
+        mutated: bool = True,
+        clients: int = 2,  # this and what follows: of the large world
+        values: int = 20,
+        truncate: int = 4,
+    ) -> World:
         replica, enough = (new, phase2) if mutated else (Replica, 2)
-        return Small(phase2=enough, **numbers).world(replica) if small else _main(replica, enough)
+        if small:
+            return Small(phase2=enough, **numbers).world(replica)
+        return _main(replica, enough, clients, values, truncate)
 
     return Mutant(
-        name=name, protocol="multi_paxos", breaks=breaks, kills="log agreement", world=world
+        name=name,
+        protocol="multi_paxos",
+        breaks=breaks,
+        kills="log agreement",
+        world=world,
+        at_large={"small": False},
     )
 
 

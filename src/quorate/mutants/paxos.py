@@ -18,7 +18,7 @@ from quorate.kernel import (
 )
 from quorate.mutants import Mutant
 from quorate.properties.consensus import Decided
-from quorate.protocols import paxos
+from quorate.protocols import paxos, settings_of
 from quorate.protocols.paxos import Accepted, Acceptor, Phase, Proposer, Vote
 
 decided_at_rest = at_rest("decided at rest", lambda view: any(view.stated(Decided)))
@@ -235,7 +235,10 @@ def lone_proposer(mutated: bool = True) -> World:
 def _mutant(
     name: str, breaks: str, world: Callable[..., World], kills: str = "agreement"
 ) -> Mutant:
-    return Mutant(name=name, protocol="paxos", breaks=breaks, kills=kills, world=world)
+    endless = {"rounds": 0} if "rounds" in settings_of(world) else {}
+    return Mutant(
+        name=name, protocol="paxos", breaks=breaks, kills=kills, world=world, at_large=endless
+    )
 
 
 MUTANTS = (

@@ -97,7 +97,14 @@ def _swap(new: type[Actor], crashes: NodeId = "", ballot_0: bool = True) -> Call
 
 
 def _mutant(name: str, breaks: str, kills: str, world: Callable[..., World]) -> Mutant:
-    return Mutant(name=name, protocol="paxos_commit", breaks=breaks, kills=kills, world=world)
+    return Mutant(
+        name=name,
+        protocol="paxos_commit",
+        breaks=breaks,
+        kills=kills,
+        world=world,
+        at_large={"rounds": 0},
+    )
 
 
 MUTANTS = (

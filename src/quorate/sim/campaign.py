@@ -5,16 +5,19 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from quorate.adversary import arm
-from quorate.kernel import Header, NodeId, World
+from quorate.kernel import Header, NodeId, Trace, World
 from quorate.protocols import build_world
-from quorate.sim.faults import Faults, written
+from quorate.sim.faults import Faults, Scheduler, written
 from quorate.sim.run import STEPS_MAX, Run, simulate
+from quorate.sim.spreading import spread
+from quorate.sim.topology import FULL
 
 CHUNK = 10
 
@@ -64,12 +67,23 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         """The faults under one seed; `world` is what `build` gives, if that is at hand."""
         synchronous = (world or self.build()).synchronous
         drawn = Faults.swarm(seed, synchronous) if self.swarm else Faults()
+        if self.fault_settings.get("scheduler") == Scheduler.PCT.value:
+            drawn = msgspec.structs.replace(drawn, topology=FULL, link_buffer=0)
         return drawn.with_settings(self.fault_settings)
+
+    def traced(self, seed: int) -> tuple[Run, Trace]:
+        """One seed again, and its trace."""
+        world = self.build()
+        faults = self.faults(seed, world)
+        run = simulate(world, seed=seed, faults=faults, header=self.header())
+        assert run.trace is not None  # since it has a header
+        return run, run.trace
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """What many seeds came to."""
+    """What many seeds came to: so many of those `asked` for, if it was interrupted."""
 
+    asked: int
     seeds: int
     failures: tuple[Run, ...]
     bounded: int
@@ -77,15 +91,30 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     deliveries: int
     seconds: float
+    cpu_seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to stop before its end."""
+        return self.seeds < self.asked
 
 
-def run_seeds(task: Task, seeds: Iterable[int]) -> list[Run]:
-    """Runs of some seeds, in this process."""
+class Batch(msgspec.Struct, frozen=True):
+    """Runs of some seeds, and the processor time that they took."""
+
+    runs: tuple[Run, ...]
+    cpu_seconds: float
+
+
+def run_seeds(task: Task, seeds: Iterable[int]) -> Batch:
+    """Run some seeds, in this process."""
+    began = time.process_time()
     world = task.build()
-    return [
+    runs = tuple(
         simulate(world, seed=seed, faults=task.faults(seed, world), steps_max=task.steps_max)
         for seed in seeds
-    ]
+    )
+    return Batch(runs, time.process_time() - began)
 
 
 def campaign(
@@ -93,34 +122,35 @@ def campaign(
     *,
     first: int,
     count: int,
-    jobs: int = 1,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
     stop_at_failure: bool = False,
 ) -> Campaign:
-    """Run seeds `first` to `first + count - 1`; `executor` overrides `jobs` local processes."""
+    """Run seeds `first` to `first + count - 1`, on an executor or in this process.
+
+    An interruption (Ctrl-C) ends it early: what was found until then counts.
+    """
     began = time.perf_counter()
     seeds = range(first, first + count)
     chunks = [seeds[at : at + CHUNK] for at in range(0, count, CHUNK)]
     runs: list[Run] = []
-    own = ProcessPoolExecutor(jobs) if executor is None and jobs > 1 else None
-    pool = executor or own
+    cpu_seconds = 0.0
+    batches = spread(partial(run_seeds, task), chunks, executor)
     try:
-        done = (
-            (run_seeds(task, chunk) for chunk in chunks)
-            if pool is None
-            else pool.map(run_seeds, [task] * len(chunks), chunks)
-        )
-        for some in done:
-            runs.extend(some)
+        for batch in batches:
+            runs.extend(batch.runs)
+            cpu_seconds += batch.cpu_seconds
             if progress is not None:
                 progress(len(runs))
-            if stop_at_failure and any(run.violated for run in some):
+            if stop_at_failure and any(run.violated for run in batch.runs):
+                count = len(runs)
                 break
+    except KeyboardInterrupt:
+        pass
     finally:
-        if own is not None:
-            own.shutdown(cancel_futures=True)
+        batches.close()
     return Campaign(
+        asked=count,
         seeds=len(runs),
         failures=tuple(run for run in runs if run.violated),
         bounded=sum(run.bounded for run in runs),
@@ -128,4 +158,5 @@ def campaign(
         steps=sum(run.steps for run in runs),
         deliveries=sum(run.deliveries for run in runs),
         seconds=time.perf_counter() - began,
+        cpu_seconds=cpu_seconds,
     )

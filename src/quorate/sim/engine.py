@@ -48,13 +48,11 @@ from quorate.sim.atlas import Atlas
 from quorate.sim.calm import calm_steps
 from quorate.sim.disk import Disk
 from quorate.sim.faults import Faults
-from quorate.sim.forwarding import Graph
 from quorate.sim.judge import Judge
 from quorate.sim.nemesis import Nemesis
-from quorate.sim.network import Links
 from quorate.sim.node import ENDLESS, Node
+from quorate.sim.scheduling import links_for
 from quorate.sim.tape import Tape
-from quorate.sim.topology import FULL
 from quorate.traces.words import describe
 
 DELIVER, FIRE, RELEASE, CALL, FAULT = range(5)
@@ -86,8 +84,7 @@ class Simulation:
         self.number = count(1).__next__
         self._schedule = random.Random(f"{seed}/schedule")
         self.draw = random.Random(f"{seed}/network").random
-        links = Links if faults.topology == FULL else Graph
-        self.links = links(self, self.draw)
+        self.links = links_for(faults)(self, self.draw)
         self._set_network(faults)
         self._crashes = faults.crashes or faults.damages or tracing  # a scenario may crash nodes
         self._plain = not (faults.disk_us or self._crashes)
@@ -195,6 +192,10 @@ class Simulation:
     def after(self, delay_us: int, function: Callable[[], object], fault: bool = False) -> None:
         """Call `function` after a time; a fault only if the world has not been healed by then."""
         self._push(self.now_us + delay_us, FAULT if fault else CALL, function)
+
+    def next(self, fault: Callable[[], object]) -> None:
+        """Let a fault strike ahead of all else that is to come."""
+        heappush(self.heap, (self.now_us, -self.number(), FAULT, fault, None))
 
     def deliver(self, node: Node, event: Event, after_us: int = 0) -> None:
         """Let `event`, the arrival of a message, reach `node` after a time."""
@@ -335,7 +336,7 @@ class Simulation:
         if wait_us and self.disk.random() < 0.5:
             incarnation, node.doomed = node.incarnation, False
             sooner_us = int(self.disk.random() * wait_us)
-            self.after(sooner_us, lambda: self._crash_if(node, incarnation), fault=True)
+            self.after(sooner_us, lambda: self.nemesis.crash_if(node, incarnation), fault=True)
             return False
         if not sends:
             return False
@@ -354,10 +355,6 @@ class Simulation:
         else:
             die()
         return True
-
-    def _crash_if(self, node: Node, incarnation: int) -> None:
-        if node.awake and node.incarnation == incarnation:
-            self.crash(node)
 
     def crash(
         self, node: Node, during: Event | None = None, sent: int = 0, undone_min: int = 0

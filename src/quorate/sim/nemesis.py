@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quorate.kernel import Note
@@ -48,6 +49,12 @@ class Nemesis:
         nodes = self._simulation.nodes
         for node in self._draw.sample(nodes, min(self._faults.stop_points, len(nodes))):
             node.fuse = self._draw.randint(1, self._faults.stop_within)
+            node.last_life = True
+        fit = [node for node in nodes if node.may_fail and not node.fuse]
+        for node in self._draw.sample(fit, min(self._faults.crash_points, len(fit))):
+            node.fuse = self._draw.randint(0, self._faults.crash_within)
+            if not node.fuse:  # it has started already
+                self._blow(node)
         self._again(self._faults.crash_rate, self._crash)
         self._again(self._faults.stop_rate, self._stop)
         self._again(self._faults.disk_full_rate, self._full)
@@ -112,9 +119,26 @@ class Nemesis:
     def burn(self, node: Node) -> None:
         """One more of the steps that are left to a node has been taken."""
         node.fuse -= 1
-        if not node.fuse and self._simulation.atlas.may_lose(node):
+        if node.fuse:
+            return
+        if not node.last_life:
+            self._blow(node)
+        elif self._simulation.atlas.may_lose(node):
             self._simulation.atlas.lose(node)
             node.doomed = True
+
+    def _blow(self, node: Node) -> None:
+        """A node goes down within this step or right after it; its next life may be short, too."""
+        node.fuse = self._draw.randint(0, 1) * self._draw.randint(1, self._faults.crash_within)
+        if self._draw.random() < self._faults.mid_step:
+            node.doomed = True
+        else:
+            self._simulation.next(partial(self.crash_if, node, node.incarnation))
+
+    def crash_if(self, node: Node, incarnation: int) -> None:
+        """Crash a node if it is awake, and still in the same life."""
+        if node.awake and node.incarnation == incarnation:
+            self._simulation.crash(node)
 
     def _full(self) -> None:
         node = self._victim()

@@ -20,8 +20,8 @@ class Node:
 
     __slots__ = (
         "actor", "alarms", "awake", "blocked", "boot", "disk", "doomed", "dying", "failing", "full",
-        "fuse", "gone", "held_until", "incarnation", "index", "lag_us", "lazy", "local",
-        "may_fail", "me", "missed", "pace", "plain", "skew_us", "step", "timed", "timers",
+        "fuse", "gone", "held_until", "incarnation", "index", "lag_us", "last_life", "lazy",
+        "local", "may_fail", "me", "missed", "pace", "plain", "skew_us", "step", "timed", "timers",
         "undurable", "unforced", "unheard", "up",
     )  # fmt: skip
 
@@ -39,7 +39,8 @@ class Node:
         self.lag_us = 0  # how late it handles whatever reaches it
         self.up = self.awake = True
         self.gone = False  # once it is down, it never returns
-        self.fuse = 0  # so many steps more, and it goes down for good
+        self.fuse = 0  # so many steps more, and it goes down
+        self.last_life = False  # and that for good
         self.disk: Disk | None = None  # only where its bytes matter
         self.full = False  # its disk takes no more
         self.failing = False  # its next forced write fails

@@ -6,7 +6,7 @@ all the same: an arrival brings what its cause sends now, and what is not possib
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,7 +87,7 @@ def script_of(world: World, trace: Trace) -> Script:
     """The script of a trace. Raises Impossible if the trace could not have happened."""
     stage = Stage(world)
     silent = unheard(trace.records)
-    waiting: dict[Envelope, deque[Ref]] = {}  # by what each equal message came from
+    waiting: dict[Envelope, list[Ref]] = {}  # by what each equal message came from
     latest: dict[Envelope, Ref] = {}
     entries: list[Entry] = []
     for number, record in enumerate(trace.records):
@@ -95,17 +95,25 @@ def script_of(world: World, trace: Trace) -> Script:
         envelope = _arrives(record.node, record.event)
         cause: Ref | None = None
         if envelope is not None:
-            cause = latest.get(envelope)
-            if cause is None:
-                raise Impossible("that message had not been sent")
-            if waiting.get(envelope):
-                cause = waiting[envelope].popleft()
+            cause = _origin(record, waiting.get(envelope, []), latest.get(envelope))
         entries.append(Entry(number, record.at_us, record.node, record.event, cause, heard))
         step = stage.happen(record.node, record.event, heard)
         for ref, message in refs_of(number, record.node, step.left).items():
-            waiting.setdefault(message, deque()).append(ref)
+            waiting.setdefault(message, []).append(ref)
             latest[message] = ref
     return tuple(entries)
+
+
+def _origin(record: Record, waiting: list[Ref], latest: Ref | None) -> Ref:
+    """Which of equal messages arrives: the one that the record names; or else the first of those
+    that have not arrived yet, or the last one of all."""
+    if latest is None:
+        raise Impossible("that message had not been sent")
+    named = next((ref for ref in waiting if ref[0] == record.cause), None)
+    found = named or (waiting[0] if waiting else latest)
+    if found in waiting:
+        waiting.remove(found)
+    return found
 
 
 def perform(world: World, script: Sequence[Entry], violates: str, eager: bool) -> Performed:
@@ -157,6 +165,7 @@ def common(name: str) -> str:
 def recorded(performed: Performed, timed: bool) -> tuple[Record, ...]:
     """The records of what happened; where no clock counts, numbered instead of timed."""
     records = []
+    index = {entry.number: number for number, entry in enumerate(performed.script)}
     for number, (entry, event, step) in enumerate(
         zip(performed.script, performed.events, performed.steps, strict=True)
     ):
@@ -166,7 +175,8 @@ def recorded(performed: Performed, timed: bool) -> tuple[Record, ...]:
         if step.error is not None:
             line = f"{entry.node} raised {step.error!r}"
         at_us = entry.at_us if timed else number
-        records.append(Record(at_us, entry.node, event, digest(effects), line))
+        cause = index.get(entry.cause[0]) if entry.cause else None
+        records.append(Record(at_us, entry.node, event, digest(effects), line, cause))
     return tuple(records)
 
 

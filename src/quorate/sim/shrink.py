@@ -10,6 +10,8 @@ Eventually   after the steps that are kept, faults cease and the world goes on u
              as in the simulator, with every message that the first run did not lose; the property
              must still not come to hold. What then happened ends the trace: up to the first state
              that comes twice, if there is one, since the same may then go on for ever.
+Synchronous  nothing goes: in that model no message is late, so that a run without a step of this
+             one might not be possible
 Source       Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, IEEE TSE
              28(2) 2002; Scott et al., Minimizing Faulty Executions, NSDI 2016
 """
@@ -135,6 +137,8 @@ class _Search:
         )
         if not self._try(script):
             raise UsageError(f"the trace does not violate {self._name} when it is run again")
+        if self._world.synchronous:
+            return self._result()
         self._nodes()
         self._chunks()
         while self._singles() or self._crashes() or self._numbers() or self._pairs():
