@@ -410,12 +410,12 @@ def test_what_cannot_be_shrunk_is_reported_whole(quorate: Quorate) -> None:
 
 
 def test_seeds_are_divided_over_all_protocols(quorate: Quorate) -> None:
-    code, out, err = quorate("simulate", "--all", "--seeds", 2 * len(names()) + 1, "--json")
+    code, out, err = quorate("simulate", "--all", "--seeds", 18 * len(names()) + 1, "--json")
     assert (code, err) == (0, "")
     data = msgspec.json.decode(out)
-    assert [row["seeds"] for row in data["rows"]] == [3] + [2] * (len(names()) - 1)
+    assert [row["seeds"] for row in data["rows"]] == [19] + [18] * (len(names()) - 1)
     assert [row["protocol"] for row in data["rows"]] == list(names())
-    assert data["seeds"] == data["asked"] == 2 * len(names()) + 1
+    assert data["seeds"] == data["asked"] == 18 * len(names()) + 1
     assert data["deliveries"] == sum(row["deliveries"] for row in data["rows"])
     code, out, _ = quorate("simulate", "--all", "--seeds", 1, "--set", "heal_ms=0")
     assert "together" in out

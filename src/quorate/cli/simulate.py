@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,10 +100,7 @@ def simulate_command(
     if everything and special:
         raise UsageError("--all runs the main world of each protocol: leave out the others")
     if mutants:
-        some = names() if protocol is None else (find(protocol).name,)
-        each = quarries(some, seeds or MUTANT_SEEDS, [scheduler] if scheduler else list(Scheduler))
-        with executor_for(jobs, dask) as executor:
-            return every_mutant(each, executor, json)
+        return _hunt(protocol, seeds, scheduler, executor_for(jobs, dask), json)
     if scenario == LIST and protocol is not None:
         return list_scenarios(protocol, json)
     if scheduler is not None:
@@ -118,6 +117,19 @@ def simulate_command(
     with executor_for(jobs, dask) as executor:
         report = one_protocol if protocol is not None else every_protocol
         return report(tasks, seeds or SEEDS, executor, shrinking is not False, trace, json)
+
+
+def _hunt(
+    protocol: str | None,
+    seeds: int | None,
+    scheduler: Scheduler | None,
+    executor: AbstractContextManager[Executor | None],
+    json: bool,
+) -> int:
+    some = names() if protocol is None else (find(protocol).name,)
+    work = quarries(some, seeds or MUTANT_SEEDS, [scheduler] if scheduler else list(Scheduler))
+    with executor as running:
+        return every_mutant(work, running, json)
 
 
 def _task(
