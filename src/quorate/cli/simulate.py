@@ -105,9 +105,8 @@ def simulate_command(
         return list_scenarios(protocol, json)
     if scheduler is not None:
         given["scheduler"] = scheduler.value
-    strategies = _armed(adversaries)
     tasks = [
-        _task(name, world, mutant, strategies, given, calm)
+        _task(name, world, mutant, _armed(adversaries), given, calm)
         for name in (names() if protocol is None else (protocol,))
     ]
     if scenario is not None:
