@@ -16,9 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from quorate.check.model import Model
-from quorate.check.verdict import Judge
-from quorate.kernel import Happening, Network
+from quorate.kernel import Happening
 
 Way = list[tuple[int, tuple[Happening, ...]]]
 """What happened, and to which process by index, in order."""
@@ -35,6 +33,16 @@ class Limits(msgspec.Struct, frozen=True):
     states_max: int
     depth_max: int = 0
     memory_max_bytes: int = 0
+
+    @property
+    def states_cut(self) -> str:
+        """What a search says that ended for having found too many states."""
+        return f"{self.states_max} states"
+
+    @property
+    def memory_cut(self) -> str:
+        """What a search says that ended for want of memory."""
+        return f"{self.memory_max_bytes} bytes of memory"
 
     def memory_is_full(self) -> bool:
         """Whether this Python process has outgrown its limit."""
@@ -53,8 +61,6 @@ class Found(msgspec.Struct, frozen=True):
 class Engine(Protocol):
     """A search of one model. What it finds is kept by the judge, under names for states that only
     the engine needs to understand."""
-
-    def __init__(self, model: Model, network: Network, judge: Judge, go_on: bool) -> None: ...
 
     def run(self, limits: Limits, progress: Progress | None) -> Found:
         """Search level by level until there is nothing new, a violation, or a limit.

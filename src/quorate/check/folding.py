@@ -82,8 +82,8 @@ class Folding:
     def _turn(self, before: Row, after: Row) -> Element:
         """The permutation from some successor of a row to the row that stands for its orbit."""
         for process in range(self._views.processes):
-            for ahead in self._views.moves(process, before[process]):
-                found = self._views.after(before, process, ahead)
+            for step in self._views.moves(process, before[process]):
+                found = self._views.after(before, process, step)
                 if found is None:
                     continue
                 for element in self._elements:

@@ -25,12 +25,20 @@ class Inbox(Protocol):
         """The inbox after a delivery."""
         ...
 
+    def drop(self, inbox: Any, envelope: int) -> Any:
+        """The inbox without an envelope that would never be delivered."""
+        ...
+
     def put(self, inbox: Any, sent: tuple[int, ...]) -> Any:
         """The inbox after these were sent to it, in order."""
         ...
 
     def flight(self, inbox: Any) -> Iterator[int]:
         """All envelopes in it, each copy, those of one link in the order of the link."""
+        ...
+
+    def sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
+        """One for all orders of sending that come to the same."""
         ...
 
 
@@ -53,6 +61,10 @@ class SetInbox:
         """What is taken stays, too."""
         return inbox
 
+    def drop(self, inbox: int, envelope: int) -> int:
+        """A bit less."""
+        return inbox & ~(1 << envelope)
+
     def put(self, inbox: int, sent: tuple[int, ...]) -> int:
         """Bits are only ever set."""
         for envelope in sent:
@@ -62,6 +74,10 @@ class SetInbox:
     def flight(self, inbox: int) -> Iterator[int]:
         """All envelopes that were ever sent to it."""
         return self.waiting(inbox)
+
+    def sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
+        """Neither order nor number matters."""
+        return tuple(sorted(set(sent)))
 
 
 Copies = tuple[tuple[int, int], ...]
@@ -88,6 +104,10 @@ class MultisetInbox:
         counts[envelope] -= 1
         return tuple((which, copies) for which, copies in counts.items() if copies)
 
+    def drop(self, inbox: Copies, envelope: int) -> Copies:
+        """No copies."""
+        return tuple((which, copies) for which, copies in inbox if which != envelope)
+
     def put(self, inbox: Copies, sent: tuple[int, ...]) -> Copies:
         """One copy more of each."""
         counts = dict(inbox)
@@ -99,6 +119,10 @@ class MultisetInbox:
     def flight(self, inbox: Copies) -> Iterator[int]:
         """All envelopes in it, each copy."""
         return (envelope for envelope, copies in inbox for _ in range(copies))
+
+    def sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
+        """Order does not matter."""
+        return tuple(sorted(sent))
 
     def _refuse_many(self, copies: int, envelope: int) -> None:
         if copies >= MultisetLinks.COPIES_MAX:
@@ -129,6 +153,10 @@ class FifoInbox:
         queues = ((other, queue[1:] if other == link else queue) for other, queue in inbox)
         return tuple((other, queue) for other, queue in queues if queue)
 
+    def drop(self, inbox: Queues, envelope: int) -> Queues:
+        """What waits in a queue holds up others, and so always matters."""
+        raise AssertionError("a delivery on a queue always has an effect")
+
     def put(self, inbox: Queues, sent: tuple[int, ...]) -> Queues:
         """What is sent goes to the end of its queue."""
         queues = dict(inbox)
@@ -140,6 +168,10 @@ class FifoInbox:
     def flight(self, inbox: Queues) -> Iterator[int]:
         """All envelopes in it, queue by queue."""
         return (envelope for _, queue in inbox for envelope in queue)
+
+    def sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
+        """Order matters within each link."""
+        return tuple(sorted(sent, key=lambda envelope: self._model.envelopes[envelope][:2]))
 
 
 INBOXES: dict[Network, type[Inbox]] = {

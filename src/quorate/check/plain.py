@@ -146,7 +146,7 @@ class Plain:
         for start in range(0, len(level), CHUNK):
             cut = self._expand(level[start : start + CHUNK], following, limits.states_max)
             if cut is None and limits.memory_is_full():
-                cut = f"{limits.memory_max_bytes} bytes of memory"
+                cut = limits.memory_cut
             if cut is not None:
                 return cut
             if progress is not None:

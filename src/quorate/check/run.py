@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,13 +15,17 @@ from quorate.check.engine import Engine, Found, Limits, Progress
 from quorate.check.layout import CRASHES_MAX
 from quorate.check.model import Model
 from quorate.check.plain import Plain
+from quorate.check.reduction import Reduction
+from quorate.check.rows import Rows
 from quorate.check.symmetric import OrbitJudge, SymmetricModel
 from quorate.check.symmetry import ORDER_MAX, order_of
 from quorate.check.trace import retrace
 from quorate.check.verdict import Judge, Verdict
 from quorate.kernel import Header, Kind, Network, Property, Trace, UsageError, World
 
-STATES_MAX = 5_000_000
+STATES_MAX = 20_000_000
+FIRST_LOOK = 4_096
+"""States of the first of the searches that find out what can be left out."""
 ENGINES = ("auto", "numpy", "plain")
 HEADER = Header(protocol="", executor="check")
 GRAPH_MAX = 500_000
@@ -40,6 +45,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     crashes: int
     symmetry: bool
+    reduced: bool
     bounds: tuple[str, ...]
     cut: str | None
     verdicts: tuple[Verdict, ...]
@@ -81,6 +87,7 @@ def check(
     network: Network | None = None,
     crashes: int | None = None,
     symmetry: bool = False,
+    reduce: bool = False,
     states_max: int = STATES_MAX,
     depth_max: int = 0,
     memory_max_bytes: int = 0,
@@ -93,7 +100,8 @@ def check(
 
     `engine`: numpy, which is fast, or plain, which is simple; they count the same. `auto`: numpy,
     or plain for what numpy cannot do. `symmetry`: explore one state of each orbit under what
-    `World.symmetry` declares; raises UsageError where a step is not symmetric. `go_on`: look for a
+    `World.symmetry` declares; raises UsageError where a step is not symmetric. `reduce`: leave out
+    what nobody can observe (ADR 13); counts and traces are of what is left. `go_on`: look for a
     violation of every property, not of the first only. `header`: of the traces. A handler that
     raises is a violation. Eventually is judged, without symmetry, on the graph of all states if
     there are no more than `graph_max`. Raises ProtocolBug for a handler that is not deterministic,
@@ -101,15 +109,20 @@ def check(
     """
     network = world.network if network is None else network
     crashes = world.crashes if crashes is None else crashes
-    engine = _chosen(world, engine, crashes, symmetry)
+    engine = _chosen(world, engine, crashes, symmetry, reduce)
     began = time.perf_counter()
-    model, judge = _prepared(world, network, crashes, symmetry)
-    search = _engine(engine)(model, network, judge, go_on)
+    model = (SymmetricModel if symmetry else Model)(world, network, crashes)
+    start = partial(_start, engine, model, network, go_on)
+    limits = Limits(states_max, depth_max, memory_max_bytes)
     with _no_collecting():
-        found = search.run(Limits(states_max, depth_max, memory_max_bytes), progress)
+        if reduce:
+            judge, search, found = _reduced(start, model, limits, progress)
+        else:
+            judge, search = start(None)
+            found = search.run(limits, progress)
     seconds, steps, header = time.perf_counter() - began, model.steps, header or HEADER
     traces = _traces(model, search, judge.broken, header)
-    runs, unjudged = _judge_runs(model, network, found, graph_max, header, progress)
+    runs, unjudged = _judge_runs(model, network, found, reduce, graph_max, header, progress)
     return Result(
         distinct=found.distinct,
         transitions=found.transitions,
@@ -120,6 +133,7 @@ def check(
         network=network.value,
         crashes=crashes,
         symmetry=symmetry,
+        reduced=reduce,
         bounds=world.bounds,
         cut=found.cut,
         verdicts=_verdicts(world.properties, judge, traces, found.cut, runs, unjudged),
@@ -136,16 +150,43 @@ def _traces(
     }
 
 
-def _engine(name: str) -> type[Engine]:
-    if name == "plain":
-        return Plain
-    # Imported late: numpy takes a tenth of a second, which other commands can do without.
-    from quorate.check.vector import Vector
+def _start(
+    engine: str, model: Model, network: Network, go_on: bool, reduction: Reduction | None
+) -> tuple[Judge, Engine]:
+    judge = OrbitJudge(model) if isinstance(model, SymmetricModel) else Judge(model)
+    if engine == "numpy":
+        # Imported late: numpy takes a tenth of a second, which other commands can do without.
+        from quorate.check.vector import Vector
 
-    return Vector
+        return judge, Vector(model, network, judge, go_on, reduction)
+    if reduction is not None:
+        return judge, Rows(model, network, judge, go_on, reduction)
+    return judge, Plain(model, network, judge, go_on)
 
 
-def _chosen(world: World, engine: str, crashes: int, symmetry: bool) -> str:
+def _reduced(
+    start: Callable[[Reduction], tuple[Judge, Engine]],
+    model: Model,
+    limits: Limits,
+    progress: Progress | None,
+) -> tuple[Judge, Engine, Found]:
+    """Search further and further, until all that was left out is known not to matter: what was
+    found is true in any case, but only then is it complete, and shortest."""
+    reduction = Reduction(model, Judge(model).reads_states)
+    states_max = FIRST_LOOK
+    while True:
+        short = msgspec.structs.replace(limits, states_max=min(states_max, limits.states_max))
+        judge, search = start(reduction)
+        found = search.run(short, progress)
+        hopeless = found.cut in (limits.states_cut, limits.memory_cut)
+        if hopeless or (reduction.is_settled() and found.cut != short.states_cut):
+            return judge, search, found
+        states_max *= 4
+        del judge, search
+        gc.collect()
+
+
+def _chosen(world: World, engine: str, crashes: int, symmetry: bool, reduce: bool) -> str:
     if engine == "auto":
         engine = "plain" if symmetry and order_of(world.symmetry) > ORDER_MAX else "numpy"
     if engine not in ENGINES:
@@ -154,23 +195,18 @@ def _chosen(world: World, engine: str, crashes: int, symmetry: bool) -> str:
         raise UsageError(
             f"engine numpy takes no more than {ORDER_MAX} permutations: take engine plain"
         )
+    if symmetry and reduce:
+        raise UsageError("a search can be reduced or make use of symmetry, not both: choose one")
     if not 0 <= crashes <= CRASHES_MAX:
         raise UsageError(f"crashes must lie between 0 and {CRASHES_MAX}, not {crashes}")
     return engine
-
-
-def _prepared(world: World, network: Network, crashes: int, symmetry: bool) -> tuple[Model, Judge]:
-    if not symmetry:
-        model = Model(world, network, crashes)
-        return model, Judge(model)
-    folded = SymmetricModel(world, network, crashes)
-    return folded, OrbitJudge(folded)
 
 
 def _judge_runs(
     model: Model,
     network: Network,
     found: Found,
+    reduced: bool,
     graph_max: int,
     header: Header,
     progress: Progress | None,
@@ -181,6 +217,8 @@ def _judge_runs(
         return {}, ""
     if isinstance(model, SymmetricModel):
         return {}, "runs are not judged under symmetry: check without"
+    if reduced:
+        return {}, "runs are not judged when reduced: check without"
     try:
         # Here, since no other property needs scipy, which takes a while to load.
         from quorate.check.runs import judge_runs

@@ -65,6 +65,11 @@ class Fields:
         """What to add to a row's word, so that a column changes by `difference`."""
         return difference.view(np.uint64) << np.uint64(self.shift[column])
 
+    def rows(self, words: Words) -> list[tuple[int, ...]]:
+        """Rows as tuples."""
+        columns = (self.get(words, column).tolist() for column in range(len(self.bits)))
+        return list(zip(*columns, strict=True))
+
     def pack(self, columns: list[Numbers]) -> Words:
         """Rows from their columns."""
         words = np.zeros((self.width, columns[0].size), np.uint64)
@@ -123,12 +128,6 @@ class States:
             words[:, part] = fields.pack([self.fields.get(self.words[:, part], c) for c in columns])
         self.fields, self.words = fields, words
         self._make_table(_bits_for(self._size))
-
-    def rows(self, numbers: Numbers) -> list[tuple[int, ...]]:
-        """Rows by their numbers."""
-        words = self.words.take(numbers, axis=1)
-        columns = (self.fields.get(words, c).tolist() for c in range(len(self.fields.bits)))
-        return list(zip(*columns, strict=True))
 
     def _append(self, rows: Words) -> None:
         room, size = self.words.shape[1], self._size + rows.shape[1]

@@ -7,7 +7,7 @@ adds one more, which is looked up by action and view.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +17,11 @@ from quorate.check.views import Acts, Views
 
 _UNKNOWN = -2
 _NEVER = -1
+_NONE, _SEVERAL = -1, -2
 
 
 class Wider(Exception):
     """A column has more values than its bits can tell apart."""
-
-
-class Successors(NamedTuple):
-    """What can happen in some rows: for each of `rows`, the place of the row that it comes from.
-
-    `restless` tells for each row expanded whether anything that is due would change it.
-    """
-
-    rows: Words
-    source: Numbers
-    restless: npt.NDArray[np.bool_]
 
 
 class _Moves:
@@ -43,19 +33,19 @@ class _Moves:
         self.facts = np.zeros(1, np.int64)
         self.count = np.full(1, _UNKNOWN, np.int64)
         self.first = np.zeros(1, np.int64)
-        self.leaves = np.zeros(1, bool)  # whether a move that is due ends in another view
+        self.end = np.zeros(1, np.int64)  # the view to rest in, _NONE or _SEVERAL
+        self.ends: dict[int, list[int]] = {}  # by view, where there are several
+        self.asks: dict[int, list[Acts]] = {}  # by view to rest in: what is due does it to others
         self.size = 0  # moves that have a place in the arrays by move
         self.change = np.zeros(1, np.int64)
         self.step = np.zeros(1, np.uint64)
         self.acts = np.zeros(1, np.int64)
-        self.still = np.zeros(1, bool)  # whether it is due and ends in the same view
-        self.any_still = False
 
 
 class Tables:
     """Moves and actions of a world as far as they have been asked for, and the fields of rows.
 
-    `judges_rest`: whether `restless` matters.
+    `judges_rest`: whether `resting` will be asked.
     """
 
     def __init__(self, views: Views, judges_rest: bool) -> None:
@@ -86,15 +76,14 @@ class Tables:
             kinds.append(self.fields.get(rows, self.views.observers_at))
         return kinds
 
-    def successors(self, rows: Words) -> Successors:
-        """Every successor of every row. Raises Wider if a new value does not fit its column."""
+    def successors(self, rows: Words) -> tuple[Words, Numbers]:
+        """Every successor of every row, with the place of the row that it comes from. Raises Wider
+        if a new value does not fit its column."""
         views = [self._filled(rows, process) for process in range(self.views.processes)]
         counts = [m.count.take(v) for m, v in zip(self._moves, views, strict=True)]
         ends = np.cumsum([0, *(count.sum() for count in counts)])
         new = np.empty((self.fields.width, ends[-1]), np.uint64)
         source, acts = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.int64)
-        restless = np.zeros(rows.shape[1], bool)
-        still = []
         everyone = np.arange(rows.shape[1])
         for process, moves in enumerate(self._moves):
             count, part = counts[process], slice(ends[process], ends[process + 1])
@@ -105,17 +94,57 @@ class Tables:
             for word, old in zip(new, rows, strict=True):
                 word[part] = old.take(mine)
             new[self.fields.word[process], part] += moves.step.take(which)
-            if self._judges_rest:
-                restless |= moves.leaves.take(views[process])
-                if moves.any_still:
-                    still.append(np.flatnonzero(moves.still.take(which)) + ends[process])
         kept = self._act(rows, new, source, acts)
-        for places in still:
-            changed = (new.take(places, axis=1) != rows.take(source[places], axis=1)).any(axis=0)
-            restless[source[places[changed]]] = True
         if kept is not None:
             new, source = new.compress(kept, axis=1), source.compress(kept)
-        return Successors(new, source, restless)
+        return new, source
+
+    def resting(self, rows: Words) -> tuple[Words, Numbers]:
+        """States at rest: some of these rows themselves, or what silent steps make of them; with
+        the places of the rows that they come from. To be called after `successors`."""
+        columns = [self.fields.get(rows, column) for column in range(len(self.views.columns))]
+        for process, moves in enumerate(self._moves):
+            columns[process] = moves.end.take(columns[process])
+        places = np.flatnonzero(np.all([column != _NONE for column in columns], axis=0))
+        columns = [column.take(places) for column in columns]
+        for process in range(self.views.processes):
+            columns, places = self._spread(process, rows, columns, places)
+        rest = np.ones(places.size, bool)
+        for process, moves in enumerate(self._moves):
+            for view in np.unique(columns[process]).tolist():
+                for acts in moves.asks.get(view, ()):
+                    mine = np.flatnonzero(columns[process] == view)
+                    rest[mine] &= ~self._changes(acts, [column.take(mine) for column in columns])
+        columns = [column.compress(rest) for column in columns]
+        return self.fields.pack(columns), places.compress(rest)
+
+    def _spread(
+        self, process: int, rows: Words, columns: list[Numbers], places: Numbers
+    ) -> tuple[list[Numbers], Numbers]:
+        """Give each of several views to rest in a row of its own."""
+        several = columns[process] == _SEVERAL
+        if not several.any():
+            return columns, places
+        mine = self.fields.get(rows, process).take(places)
+        ends = [
+            self._moves[process].ends[view] if many else [end]
+            for view, end, many in zip(
+                mine.tolist(), columns[process].tolist(), several.tolist(), strict=True
+            )
+        ]
+        repeats = [len(each) for each in ends]
+        columns = [np.repeat(column, repeats) for column in columns]
+        columns[process] = np.array([end for each in ends for end in each], np.int64)
+        return columns, np.repeat(places, repeats)
+
+    def _changes(self, acts: Acts, columns: list[Numbers]) -> npt.NDArray[np.bool_]:
+        """Whether actions, if they may happen, change anything."""
+        changes, may = np.zeros(columns[0].size, bool), np.ones(columns[0].size, bool)
+        for column, action in acts:
+            after = self._after(column, np.full(columns[0].size, action), columns[column])
+            changes |= after != columns[column]
+            may &= after != _NEVER
+        return changes & may
 
     def _act(
         self, rows: Words, new: Words, source: Numbers, acts: Numbers
@@ -166,18 +195,21 @@ class Tables:
 
     def _fill(self, process: int, moves: _Moves, view: int) -> None:
         first = moves.size
-        leaves = False
-        for ahead in self.views.moves(process, view):
-            still = ahead.to == view and ahead.due
-            leaves |= ahead.to != view and ahead.due
-            moves.change = _put(moves.change, moves.size, ahead.to - view)
-            moves.acts = _put(moves.acts, moves.size, self._acts_number(ahead.acts))
-            moves.still = _put(moves.still, moves.size, still)
-            moves.any_still |= still
+        for step in self.views.moves(process, view):
+            moves.change = _put(moves.change, moves.size, step.to - view)
+            moves.acts = _put(moves.acts, moves.size, self._acts_number(step.does))
             moves.size += 1
         moves.first = _put(moves.first, view, first)
-        moves.leaves = _put(moves.leaves, view, leaves)
         moves.count = _put(moves.count, view, moves.size - first)
+        if self._judges_rest:
+            ends = self.views.ends(process, view)
+            moves.ends[view] = ends
+            moves.end = _put(
+                moves.end, view, _NONE if not ends else _SEVERAL if ends[1:] else ends[0]
+            )
+            for end in ends:
+                steps = self.views.steps(process, end)
+                moves.asks[end] = [step.does for step in steps if step.due and step.does]
 
     def _acts_number(self, acts: Acts) -> int:
         number = self._acts_ids.get(acts)

@@ -9,28 +9,21 @@ of their own, and crashes act on it. Views, actions and moves are numbered as th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from quorate.check.engine import Way
 from quorate.check.inbox import INBOXES, Inbox
+from quorate.check.merging import Merged, Step
 from quorate.check.model import Model, Move
-from quorate.kernel import Happening, Network
+from quorate.check.reduction import Reduction
+from quorate.check.verdict import Locals
+from quorate.kernel import Network
 
 Row = tuple[int, ...]
 Acts = tuple[tuple[int, int], ...]
-"""What else a move changes: columns, each with an action."""
-
-
-class Ahead(NamedTuple):
-    """One way to go on from a view: the view then, and what changes elsewhere. Crashes and lies
-    are not `due`: a state is at rest though they may happen."""
-
-    to: int
-    acts: Acts
-    due: bool
-    happenings: tuple[Happening, ...]
+"""What a step does to others: columns, each with an action."""
 
 
 class Column:
@@ -68,8 +61,10 @@ class Column:
 class Views:
     """The columns of a world, and the moves from each view. Independent of any search."""
 
-    def __init__(self, model: Model, network: Network) -> None:
+    def __init__(self, model: Model, network: Network, reduction: Reduction | None) -> None:
         self.model = model
+        self._reduction = reduction
+        self._known: dict[tuple[int, int], tuple[Step[int], ...]] = {}
         self.processes = len(model.boots)
         self.columns = [Column(self._arrive) for _ in model.boots]
         self.inbox: Inbox = INBOXES[network](model)
@@ -96,7 +91,8 @@ class Views:
             for envelope in (envelope for move in moves for envelope in move.sent):
                 target = self.model.target[envelope]
                 inboxes[target] = self.inbox.put(inboxes[target], (envelope,))
-            values: list[Any] = [(m.local, i) for m, i in zip(moves, inboxes, strict=True)]
+            begun = zip(moves, inboxes, strict=True)
+            values: list[Any] = [self._view(move.local, inbox) for move, inbox in begun]
             if self.model.crashes:
                 values.append(crashes)
             if self.model.world.observers:
@@ -104,49 +100,95 @@ class Views:
             row = tuple(c.number(v) for c, v in zip(self.columns, values, strict=True))
             yield row, [(process, move.happenings) for process, move in enumerate(moves)]
 
-    def moves(self, process: int, view: int) -> Iterator[Ahead]:
-        """What a process can do: deliveries, timers, choices, lies, crashes: in this order."""
-        model = self.model
-        local, inbox = self.columns[process].values[view]
-        for envelope in self.inbox.waiting(inbox):
-            move = model.take(envelope, local)
-            if move is not None:
-                yield self._ahead(process, self.inbox.take(inbox, envelope), move)
-        for move in model.own(process, local):
-            yield self._ahead(process, inbox, move)
-        for move in model.hear(process, local):
-            yield self._ahead(process, inbox, move)._replace(due=False)
-        if not (model.crashes and model.crashable[process]):
+    def moves(self, process: int, view: int) -> Iterator[Step[int]]:
+        """What a process can do, to be told from each other by what they change."""
+        if self._reduction is None:
+            yield from self._steps(process, view)
             return
-        for move in model.crash(process, local):
-            yield self._ahead(process, inbox, move)
-        for envelope in self.inbox.waiting(inbox):
-            for move in model.crash_taking(envelope, local):
-                yield self._ahead(process, self.inbox.take(inbox, envelope), move)
+        found: dict[tuple[Any, ...], Step[int]] = {}
+        for step in self.merged(process, view).steps():
+            found.setdefault(step[:3], step)
+        yield from found.values()
 
-    def after(self, row: Row, process: int, ahead: Ahead) -> Row | None:
-        """A state after a move; None where it may not happen."""
+    def merged(self, process: int, view: int) -> Merged[int]:
+        """What silent steps of a process lead to."""
+        return Merged(view, partial(self.steps, process))
+
+    def steps(self, process: int, view: int) -> tuple[Step[int], ...]:
+        """What a process can do in one step."""
+        known = self._known.get((process, view))
+        if known is None:
+            known = self._known[process, view] = tuple(self._steps(process, view))
+        return known
+
+    def after(self, row: Row, process: int, step: Step[int]) -> Row | None:
+        """A state after a step; None where it may not happen."""
         new = list(row)
-        new[process] = ahead.to
-        for column, action in ahead.acts:
+        new[process] = step.to
+        for column, action in step.does:
             new[column] = self.columns[column].act(action, row[column])
         return None if -1 in new else tuple(new)
+
+    def ends(self, process: int, view: int) -> list[int]:
+        """The views, this one and those that silent steps lead to, that nothing due leads out of:
+        what is left may still do something to others."""
+        views = [view] if self._reduction is None else self.merged(process, view).places
+        return [
+            each
+            for each in views
+            if all(step.to == each for step in self.steps(process, each) if step.due)
+        ]
+
+    def rests(self, row: Row) -> bool:
+        """Whether nothing that is due changes anything."""
+        return all(
+            self.after(row, process, step) in (row, None)
+            for process in range(self.processes)
+            for step in self.steps(process, row[process])
+            if step.due
+        )
 
     def local(self, process: int, view: int) -> int:
         """The local state in a view, by the model's number."""
         local: int = self.columns[process].values[view][0]
         return local
 
+    def locals(self, row: Row) -> Locals:
+        """The local states of a row."""
+        return tuple([self.local(process, row[process]) for process in range(self.processes)])
+
     def observers(self, row: Row) -> int:
         """The state of the observers, by the model's number."""
         at = self.observers_at
         return 0 if at is None else int(self.columns[at].values[row[at]])
 
-    def _ahead(self, process: int, inbox: Any, move: Move) -> Ahead:
+    def _steps(self, process: int, view: int) -> Iterator[Step[int]]:
+        """Deliveries, timers, choices, lies and crashes, always in this order."""
+        model = self.model
+        local, inbox = self.columns[process].values[view]
+        step = partial(self._step, process, local)
+        for envelope in self.inbox.waiting(inbox):
+            move = model.take(envelope, local)
+            if move is not None:
+                yield step(self.inbox.take(inbox, envelope), move)
+        for move in model.own(process, local):
+            yield step(inbox, move)
+        for move in model.hear(process, local):
+            yield step(inbox, move)._replace(due=False)
+        if not (model.crashes and model.crashable[process]):
+            return
+        for move in model.crash(process, local):
+            yield step(inbox, move)
+        for envelope in self.inbox.waiting(inbox):
+            for move in model.crash_taking(envelope, local):
+                yield step(self.inbox.take(inbox, envelope), move)
+
+    def _step(self, process: int, local: int, inbox: Any, move: Move) -> Step[int]:
         sent: dict[int, tuple[int, ...]] = {}
         for envelope in move.sent:
             target = self.model.target[envelope]
             sent[target] = (*sent.get(target, ()), envelope)
+        sent = {target: self.inbox.sorted(envelopes) for target, envelopes in sent.items()}
         own = self.inbox.put(inbox, sent.pop(process, ()))
         acts = [(target, self.columns[target].action(sent[target])) for target in sorted(sent)]
         if move.crashes and self._budget is not None:
@@ -154,12 +196,23 @@ class Views:
         if move.stated and self.observers_at is not None:
             shown = self.columns[self.observers_at].action((move.stated, move.idle))
             acts.append((self.observers_at, shown))
-        to = self.columns[process].number((move.local, own))
-        return Ahead(to, tuple(acts), not move.crashes, move.happenings)
+        silent = False
+        if self._reduction is not None:
+            self._reduction.saw(process, local, move.local)
+            silent = not acts and self._reduction.is_silent(process, local, move)
+        to = self.columns[process].number(self._view(move.local, own))
+        return Step(to, tuple(acts), not move.crashes, silent, move.happenings)
+
+    def _view(self, local: int, inbox: Any) -> tuple[int, Any]:
+        if self._reduction is not None:
+            for envelope in tuple(self.inbox.waiting(inbox)):
+                if self._reduction.is_dead(envelope, local):
+                    inbox = self.inbox.drop(inbox, envelope)
+        return local, inbox
 
     def _arrive(self, view: tuple[int, Any], sent: tuple[int, ...]) -> tuple[int, Any]:
         local, inbox = view
-        return local, self.inbox.put(inbox, sent)
+        return self._view(local, self.inbox.put(inbox, sent))
 
     def _spend(self, used: int, crashes: int) -> int | None:
         return used + crashes if used + crashes <= self.model.crashes else None
