@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from quorate.check import Verdict
+from quorate.check import Result, Verdict
 from quorate.check import check as search
 from quorate.kernel import Network, Start, World
 from quorate.mutants import Mutant, find_mutants
 from quorate.protocols import all_protocols, build_world
+from quorate.sim import replay
 
 STATES_MAX = 8_000
 WORLDS = [
@@ -28,13 +29,27 @@ def engine() -> None:
 
 
 def compare(world: World, **how: Any) -> None:
-    """Search as many whole levels as are affordable, with both engines, past every violation."""
-    first = search(world, engine="plain", states_max=STATES_MAX, go_on=True, **how)
-    how |= {"go_on": True, "depth_max": first.depth - 1 if first.cut else 0}
-    one, two = (search(world, engine=engine, **how) for engine in ("numpy", "plain"))
-    assert (one.distinct, one.transitions, one.depth) == (two.distinct, two.transitions, two.depth)
-    assert one.cut == two.cut
+    """Search as many whole levels as are affordable, with both engines, past every violation; and
+    where that was everything, search it in reduced form, too."""
+    how["go_on"] = True
+    first = search(world, engine="plain", states_max=STATES_MAX, **how)
+    levels = {"depth_max": first.depth - 1 if first.cut else 0}
+    one, two = (search(world, engine=engine, **levels, **how) for engine in ("numpy", "plain"))
+    assert counts(one) == counts(two)
     assert [outcome(verdict) for verdict in one.verdicts] == [outcome(v) for v in two.verdicts]
+    if first.cut is None:
+        reduced, again = (
+            search(world, engine=engine, reduce=True, **how) for engine in ("numpy", "plain")
+        )
+        assert counts(reduced) == counts(again)
+        assert reduced.distinct <= one.distinct
+        for result in (reduced, again):
+            judged = [(verdict.name, verdict.verdict) for verdict in result.verdicts]
+            assert judged == [(verdict.name, verdict.verdict) for verdict in one.verdicts]
+
+
+def counts(result: Result) -> tuple[int, int, int, str | None]:
+    return result.distinct, result.transitions, result.depth, result.cut
 
 
 def outcome(verdict: Verdict) -> tuple[str, str, int | None]:
@@ -55,3 +70,17 @@ def test_the_worlds_of_every_protocol_are_the_same_to_both(
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.protocol}-{m.name}")
 def test_mutants_are_the_same_to_both(mutant: Mutant) -> None:
     compare(mutant.world())
+
+
+CAUGHT = [mutant for mutant in MUTANTS if mutant.found_by == "check"]
+
+
+@pytest.mark.parametrize("mutant", CAUGHT, ids=lambda m: f"{m.protocol}-{m.name}")
+def test_a_reduced_search_catches_every_mutant(mutant: Mutant) -> None:
+    world = mutant.trial()
+    violation = search(world, reduce=True).violation
+    assert violation is not None
+    assert violation.name == mutant.kills
+    if violation.trace is not None:
+        again = replay(world, violation.trace)
+        assert (again.violated, again.difference) == (mutant.kills, None)

@@ -259,6 +259,7 @@ def test_a_result_as_plain_data_names_what_was_searched_and_found(engine: str) -
         "network": "set",
         "crashes": 0,
         "symmetry": False,
+        "reduced": False,
         "bounds": (),
         "cut": "the first violation",
         "properties": [

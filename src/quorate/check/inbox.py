@@ -154,8 +154,9 @@ class FifoInbox:
         return tuple((other, queue) for other, queue in queues if queue)
 
     def drop(self, inbox: Queues, envelope: int) -> Queues:
-        """What waits in a queue holds up others, and so always matters."""
-        raise AssertionError("a delivery on a queue always has an effect")
+        """Gone from its queue: what is never delivered to a node holds up nothing that is."""
+        queues = ((link, tuple(each for each in q if each != envelope)) for link, q in inbox)
+        return tuple((link, queue) for link, queue in queues if queue)
 
     def put(self, inbox: Queues, sent: tuple[int, ...]) -> Queues:
         """What is sent goes to the end of its queue."""

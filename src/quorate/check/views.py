@@ -205,7 +205,7 @@ class Views:
 
     def _view(self, local: int, inbox: Any) -> tuple[int, Any]:
         if self._reduction is not None:
-            for envelope in tuple(self.inbox.waiting(inbox)):
+            for envelope in set(self.inbox.flight(inbox)):
                 if self._reduction.is_dead(envelope, local):
                     inbox = self.inbox.drop(inbox, envelope)
         return local, inbox
