@@ -138,10 +138,12 @@ def test_independent_processes_multiply() -> None:
 
 
 def test_progress_is_told_between_levels_and_never_goes_back() -> None:
-    told: list[tuple[int, int, int]] = []
+    told: list[tuple[int, ...]] = []
     world = World(processes=tuple(Adder(name, 4) for name in "abc"), properties=())
     check(world, progress=lambda *now: told.append(now))
     assert len(told) == 16
     assert all(
-        a <= b for before, after in pairwise(told) for a, b in zip(before, after, strict=True)
+        a <= b
+        for before, after in pairwise(told)
+        for a, b in zip(before[:3], after[:3], strict=True)
     )

@@ -21,8 +21,8 @@ from quorate.kernel import Happening
 Way = list[tuple[int, tuple[Happening, ...]]]
 """What happened, and to which process by index, in order."""
 
-Progress = Callable[[int, int, int], None]
-"""Told now and then of distinct states, transitions and depth."""
+Progress = Callable[[int, int, int, int], None]
+"""Told now and then of distinct states, transitions, depth, and how many states that level has."""
 
 _STATM = Path("/proc/self/statm")
 

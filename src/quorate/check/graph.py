@@ -74,7 +74,7 @@ class Graph:
                 at += 1
                 if at % LOOK_EVERY == 0:
                     if progress is not None:
-                        progress(len(self.states), len(self.target), 0)
+                        progress(len(self.states), len(self.target), 0, len(self.states) - at)
                     if limits.memory_is_full():
                         self.cut = f"{limits.memory_max_bytes} bytes of memory"
                         break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Any, Protocol
 
 from quorate.check.model import Model
@@ -25,8 +27,12 @@ class Inbox(Protocol):
         """The inbox after a delivery."""
         ...
 
-    def drop(self, inbox: Any, envelope: int) -> Any:
-        """The inbox without an envelope that would never be delivered."""
+    def bits(self, inbox: Any) -> int:
+        """The envelopes in it, a bit each."""
+        ...
+
+    def drop(self, inbox: Any, bits: int) -> Any:
+        """The inbox without envelopes that would never be delivered."""
         ...
 
     def put(self, inbox: Any, sent: tuple[int, ...]) -> Any:
@@ -52,18 +58,19 @@ class SetInbox:
 
     def waiting(self, inbox: int) -> Iterator[int]:
         """Envelopes that can be delivered."""
-        while inbox:
-            lowest = inbox & -inbox
-            yield lowest.bit_length() - 1
-            inbox ^= lowest
+        return bits_of(inbox)
 
     def take(self, inbox: int, envelope: int) -> int:
         """What is taken stays, too."""
         return inbox
 
-    def drop(self, inbox: int, envelope: int) -> int:
-        """A bit less."""
-        return inbox & ~(1 << envelope)
+    def bits(self, inbox: int) -> int:
+        """The envelopes in it, a bit each."""
+        return inbox
+
+    def drop(self, inbox: int, bits: int) -> int:
+        """Without these bits."""
+        return inbox & ~bits
 
     def put(self, inbox: int, sent: tuple[int, ...]) -> int:
         """Bits are only ever set."""
@@ -104,9 +111,13 @@ class MultisetInbox:
         counts[envelope] -= 1
         return tuple((which, copies) for which, copies in counts.items() if copies)
 
-    def drop(self, inbox: Copies, envelope: int) -> Copies:
-        """No copies."""
-        return tuple((which, copies) for which, copies in inbox if which != envelope)
+    def bits(self, inbox: Copies) -> int:
+        """The envelopes in it, a bit each."""
+        return _bits(self.flight(inbox))
+
+    def drop(self, inbox: Copies, bits: int) -> Copies:
+        """Without any copies of these."""
+        return tuple((envelope, copies) for envelope, copies in inbox if not bits >> envelope & 1)
 
     def put(self, inbox: Copies, sent: tuple[int, ...]) -> Copies:
         """One copy more of each."""
@@ -153,9 +164,13 @@ class FifoInbox:
         queues = ((other, queue[1:] if other == link else queue) for other, queue in inbox)
         return tuple((other, queue) for other, queue in queues if queue)
 
-    def drop(self, inbox: Queues, envelope: int) -> Queues:
-        """Gone from its queue: what is never delivered to a node holds up nothing that is."""
-        queues = ((link, tuple(each for each in q if each != envelope)) for link, q in inbox)
+    def bits(self, inbox: Queues) -> int:
+        """The envelopes in it, a bit each."""
+        return _bits(self.flight(inbox))
+
+    def drop(self, inbox: Queues, bits: int) -> Queues:
+        """Gone from their queues: what is never delivered to a node holds up nothing that is."""
+        queues = ((link, tuple(e for e in queue if not bits >> e & 1)) for link, queue in inbox)
         return tuple((link, queue) for link, queue in queues if queue)
 
     def put(self, inbox: Queues, sent: tuple[int, ...]) -> Queues:
@@ -173,6 +188,18 @@ class FifoInbox:
     def sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
         """Order matters within each link."""
         return tuple(sorted(sent, key=lambda envelope: self._model.envelopes[envelope][:2]))
+
+
+def bits_of(number: int) -> Iterator[int]:
+    """The places of the bits that are set."""
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
+
+
+def _bits(envelopes: Iterable[int]) -> int:
+    return reduce(operator.or_, (1 << envelope for envelope in envelopes), 0)
 
 
 INBOXES: dict[Network, type[Inbox]] = {

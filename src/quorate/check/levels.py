@@ -126,7 +126,7 @@ class Levels(ABC):
             if limits.memory_is_full():
                 return limits.memory_cut
             if progress is not None:
-                progress(len(self), self._transitions, depth)
+                progress(len(self), self._transitions, depth, end - first)
         return None
 
     def _stopped(self) -> bool:

@@ -8,7 +8,7 @@ without them. What is left over in the end matters to states at rest only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -31,10 +31,25 @@ class Step(NamedTuple, Generic[P]):
     happenings: tuple[Happening, ...]
 
 
+class Steps(Generic[P]):
+    """All steps from one place."""
+
+    def __init__(self, steps: Iterable[Step[P]]) -> None:
+        self.all = tuple(steps)
+        self._by_happenings: dict[tuple[Happening, ...], list[Step[P]]] = {}
+
+    def like(self, step: Step[P]) -> Sequence[Step[P]]:
+        """Those in which the same happens."""
+        if not self._by_happenings:
+            for each in self.all:
+                self._by_happenings.setdefault(each.happenings, []).append(each)
+        return self._by_happenings.get(step.happenings, ())
+
+
 class Merged(Generic[P]):
     """Where silent steps lead from one place, and all that is not silent from there on."""
 
-    def __init__(self, start: P, steps: Callable[[P], Sequence[Step[P]]]) -> None:
+    def __init__(self, start: P, steps: Callable[[P], Steps[P]]) -> None:
         self._steps = steps
         # By place, the silent steps that lead to it in as few as possible, each with its origin.
         self._last: dict[P, list[tuple[P, Step[P]]]] = {start: []}
@@ -45,7 +60,7 @@ class Merged(Generic[P]):
             if len(self.places) > PLACES_MAX:
                 break
             self._expanded += 1
-            for step in steps(here):
+            for step in steps(here).all:
                 if not step.silent:
                     continue
                 if step.to not in levels:
@@ -67,7 +82,7 @@ class Merged(Generic[P]):
         """Each step that is not silent, with the silent ones that it needs."""
         for here in self.places[: self._expanded]:
             path = self.path(here)
-            for step in self._steps(here):
+            for step in self._steps(here).all:
                 if step.silent or any(self._can_wait(b, s, step) for b, s in self._last[here]):
                     continue
                 yield step._replace(happenings=path + step.happenings)
@@ -77,12 +92,9 @@ class Merged(Generic[P]):
     def _can_wait(self, before: P, silent: Step[P], step: Step[P]) -> bool:
         """Whether a silent step can as well be taken after a step that came after it."""
         return any(
-            first[1:] == step[1:] and self._leads(first.to, silent.happenings, step.to)
-            for first in self._steps(before)
-        )
-
-    def _leads(self, place: P, happenings: tuple[Happening, ...], to: P) -> bool:
-        return any(
-            each.silent and each.to == to and each.happenings == happenings
-            for each in self._steps(place)
+            first[1:] == step[1:]
+            and any(
+                then.silent and then.to == step.to for then in self._steps(first.to).like(silent)
+            )
+            for first in self._steps(before).like(step)
         )

@@ -150,7 +150,7 @@ class Plain:
             if cut is not None:
                 return cut
             if progress is not None:
-                progress(len(self._came), self._transitions, depth)
+                progress(len(self._came), self._transitions, depth, len(level))
         return None
 
     def _expand(self, states: list[int], following: list[int], states_max: int) -> str | None:

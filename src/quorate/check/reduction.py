@@ -13,6 +13,7 @@ Dead    A message in an inbox is dead if its receiver ignores it in its present 
 
 from __future__ import annotations
 
+from quorate.check.inbox import bits_of
 from quorate.check.model import Model, Move
 
 
@@ -25,6 +26,7 @@ class Reduction:
         self._steps: list[dict[int, set[int]]] = [{} for _ in model.boots]  # as of the last search
         self._seen: list[dict[int, set[int]]] = [{} for _ in model.boots]
         self._dead: dict[tuple[int, int], bool] = {}
+        self._bits: list[dict[int, tuple[int, int]]] = [{} for _ in model.boots]
 
     def is_silent(self, process: int, local: int, move: Move) -> bool:
         """Whether a move from a local state shows nothing, if it does nothing to others."""
@@ -37,23 +39,33 @@ class Reduction:
         """A process may go from one local state to another."""
         self._seen[process].setdefault(local, set()).add(after)
 
-    def is_dead(self, envelope: int, local: int) -> bool:
-        """Whether to leave an envelope out of the inbox of a process in this local state: the same
-        answer during all of a search."""
-        key = (envelope, local)
-        known = self._dead.get(key)
-        if known is None:
-            known = self._dead[key] = self._has_no_use(envelope, local)
-        return known
+    def dead(self, process: int, local: int, envelopes: int) -> int:
+        """Which envelopes, a bit each, to leave out of the inbox of a process in a local state: the
+        same answer during all of a search."""
+        asked, dead = self._bits[process].get(local, (0, 0))
+        new = envelopes & ~asked
+        if new:
+            for envelope in bits_of(new):
+                dead |= self._is_dead(envelope, local) << envelope
+            self._bits[process][local] = asked | new, dead
+        return dead & envelopes
 
     def is_settled(self) -> bool:
         """To be asked after a search: whether all that was left out is dead by what was seen. If it
         is not, the next search knows better."""
         believed, self._dead = self._dead, {}
+        self._bits = [{} for _ in self._bits]
         for known, seen in zip(self._steps, self._seen, strict=True):
             for local, after in seen.items():
                 known.setdefault(local, set()).update(after)
-        return all(self.is_dead(*key) for key, dead in believed.items() if dead)
+        return all(self._is_dead(*key) for key, dead in believed.items() if dead)
+
+    def _is_dead(self, envelope: int, local: int) -> bool:
+        key = (envelope, local)
+        known = self._dead.get(key)
+        if known is None:
+            known = self._dead[key] = self._has_no_use(envelope, local)
+        return known
 
     def _has_no_use(self, envelope: int, local: int) -> bool:
         steps = self._steps[self._model.target[envelope]]

@@ -208,7 +208,7 @@ class Tables:
                 moves.end, view, _NONE if not ends else _SEVERAL if ends[1:] else ends[0]
             )
             for end in ends:
-                steps = self.views.steps(process, end)
+                steps = self.views.steps(process, end).all
                 moves.asks[end] = [step.does for step in steps if step.due and step.does]
 
     def _acts_number(self, acts: Acts) -> int:

@@ -15,13 +15,15 @@ from typing import Any
 
 from quorate.check.engine import Way
 from quorate.check.inbox import INBOXES, Inbox
-from quorate.check.merging import Merged, Step
+from quorate.check.merging import Merged, Step, Steps
 from quorate.check.model import Model, Move
 from quorate.check.reduction import Reduction
 from quorate.check.verdict import Locals
 from quorate.kernel import Network
 
 Row = tuple[int, ...]
+View = tuple[int, Any]
+"""A local state, by the number that the model gave it, and an inbox."""
 Acts = tuple[tuple[int, int], ...]
 """What a step does to others: columns, each with an action."""
 
@@ -64,9 +66,9 @@ class Views:
     def __init__(self, model: Model, network: Network, reduction: Reduction | None) -> None:
         self.model = model
         self._reduction = reduction
-        self._known: dict[tuple[int, int], tuple[Step[int], ...]] = {}
+        self._known: dict[tuple[int, int], Steps[int]] = {}
         self.processes = len(model.boots)
-        self.columns = [Column(self._arrive) for _ in model.boots]
+        self.columns = [Column(partial(self._arrive, p)) for p in range(self.processes)]
         self.inbox: Inbox = INBOXES[network](model)
         self._budget = self._add(self._spend, bool(model.crashes))
         self.observers_at = self._add(self._observe, bool(model.world.observers))
@@ -91,8 +93,8 @@ class Views:
             for envelope in (envelope for move in moves for envelope in move.sent):
                 target = self.model.target[envelope]
                 inboxes[target] = self.inbox.put(inboxes[target], (envelope,))
-            begun = zip(moves, inboxes, strict=True)
-            values: list[Any] = [self._view(move.local, inbox) for move, inbox in begun]
+            begun = enumerate(zip(moves, inboxes, strict=True))
+            values: list[Any] = [self._view(p, move.local, inbox) for p, (move, inbox) in begun]
             if self.model.crashes:
                 values.append(crashes)
             if self.model.world.observers:
@@ -114,11 +116,11 @@ class Views:
         """What silent steps of a process lead to."""
         return Merged(view, partial(self.steps, process))
 
-    def steps(self, process: int, view: int) -> tuple[Step[int], ...]:
+    def steps(self, process: int, view: int) -> Steps[int]:
         """What a process can do in one step."""
         known = self._known.get((process, view))
         if known is None:
-            known = self._known[process, view] = tuple(self._steps(process, view))
+            known = self._known[process, view] = Steps(self._steps(process, view))
         return known
 
     def after(self, row: Row, process: int, step: Step[int]) -> Row | None:
@@ -136,7 +138,7 @@ class Views:
         return [
             each
             for each in views
-            if all(step.to == each for step in self.steps(process, each) if step.due)
+            if all(step.to == each for step in self.steps(process, each).all if step.due)
         ]
 
     def rests(self, row: Row) -> bool:
@@ -144,7 +146,7 @@ class Views:
         return all(
             self.after(row, process, step) in (row, None)
             for process in range(self.processes)
-            for step in self.steps(process, row[process])
+            for step in self.steps(process, row[process]).all
             if step.due
         )
 
@@ -200,19 +202,21 @@ class Views:
         if self._reduction is not None:
             self._reduction.saw(process, local, move.local)
             silent = not acts and self._reduction.is_silent(process, local, move)
-        to = self.columns[process].number(self._view(move.local, own))
+        to = self.columns[process].number(self._view(process, move.local, own))
         return Step(to, tuple(acts), not move.crashes, silent, move.happenings)
 
-    def _view(self, local: int, inbox: Any) -> tuple[int, Any]:
+    def _view(self, process: int, local: int, inbox: Any) -> View:
         if self._reduction is not None:
-            for envelope in set(self.inbox.flight(inbox)):
-                if self._reduction.is_dead(envelope, local):
-                    inbox = self.inbox.drop(inbox, envelope)
+            dead = self._reduction.dead(process, local, self.inbox.bits(inbox))
+            if dead:
+                inbox = self.inbox.drop(inbox, dead)
         return local, inbox
 
-    def _arrive(self, view: tuple[int, Any], sent: tuple[int, ...]) -> tuple[int, Any]:
+    def _arrive(
+        self, process: int, view: tuple[int, Any], sent: tuple[int, ...]
+    ) -> tuple[int, Any]:
         local, inbox = view
-        return self._view(local, self.inbox.put(inbox, sent))
+        return self._view(process, local, self.inbox.put(inbox, sent))
 
     def _spend(self, used: int, crashes: int) -> int | None:
         return used + crashes if used + crashes <= self.model.crashes else None

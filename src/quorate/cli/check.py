@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from quorate.check import Result, Verdict, check
+from quorate.check.engine import Progress, resident_bytes
 from quorate.check.run import STATES_MAX
 from quorate.cli import terminal
 from quorate.cli.mutants import check_mutants
@@ -32,7 +34,12 @@ Mutants = Annotated[
 ]
 StatesMax = Annotated[int, typer.Option(min=1, help="Stop after so many states.")]
 DepthMax = Annotated[int, typer.Option(min=0, help="Stop at this depth; 0: never.")]
-MemoryMax = Annotated[int, typer.Option(min=0, help="Stop at so much memory; 0: never.")]
+MemoryMax = Annotated[
+    int, typer.Option("--memory", metavar="MB", min=0, help="Stop at so much memory; 0: never.")
+]
+Reduce = Annotated[
+    bool, typer.Option("--reduce", help="Leave out what nobody can observe: far fewer states.")
+]
 Engine = Annotated[str, typer.Option(metavar="NAME", help="numpy: fast; plain: simple; auto.")]
 
 
@@ -46,6 +53,7 @@ def check_command(
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="Take interchangeable nodes for one another.")
     ] = False,
+    reduce: Reduce = False,
     mutant: terminal.MutantName = None,
     mutants: Mutants = False,
     everything: Annotated[
@@ -65,6 +73,7 @@ def check_command(
     """
     how: dict[str, Any] = {
         "engine": engine,
+        "reduce": reduce,
         "states_max": states_max,
         "depth_max": depth_max,
         "memory_max_bytes": memory_max_mb * 1_000_000,
@@ -98,13 +107,19 @@ def _check_one(header: Header, how: Mapping[str, Any], path: Path | None, json: 
     else:
         _report(header, result)
         if broken is not None and broken.trace is not None:
-            _violation(broken, broken.trace, path)
+            _violation(broken, broken.trace, path, result.reduced)
     return result.exit_code
 
 
-def _shown_on(tick: terminal.Ticker) -> Callable[[int, int, int], None]:
-    def progress(distinct: int, transitions: int, depth: int) -> None:
-        tick.show(f"{distinct:,} states, {transitions:,} transitions, depth {depth}")
+def _shown_on(tick: terminal.Ticker) -> Progress:
+    began = time.monotonic()
+
+    def progress(distinct: int, transitions: int, depth: int, frontier: int) -> None:
+        rate = transitions / (time.monotonic() - began + 1e-9)
+        tick.show(
+            f"{distinct:,} states, {rate:,.0f} transitions/s, depth {depth} with {frontier:,}, "
+            f"{resident_bytes() / 1e6:,.0f} MB"
+        )
 
     return progress
 
@@ -118,6 +133,7 @@ def _report(header: Header, result: Result) -> None:
     terminal.say(
         f"{result.distinct:,} distinct states"
         + (" up to symmetry" if result.symmetry else "")
+        + (", reduced" if result.reduced else "")
         + f", {result.transitions:,} transitions, "
         f"depth {result.depth}, {result.seconds:.1f} s"
         + (f"; cut off at {result.cut}" if result.cut else "")
@@ -129,8 +145,8 @@ def _report(header: Header, result: Result) -> None:
     )
 
 
-def _violation(verdict: Verdict, trace: Trace, path: Path | None) -> None:
-    print(f"\n{verdict.name} is violated{_how(verdict, trace)}:\n")
+def _violation(verdict: Verdict, trace: Trace, path: Path | None, reduced: bool) -> None:
+    print(f"\n{verdict.name} is violated{_how(verdict, trace, reduced)}:\n")
     terminal.draw(trace)
     print()
     terminal.narrate(terminal.lines_of(trace), None, "", trace.header.loop)
@@ -140,10 +156,10 @@ def _violation(verdict: Verdict, trace: Trace, path: Path | None) -> None:
         print(f"\nRun it again: quorate replay {path}")
 
 
-def _how(verdict: Verdict, trace: Trace) -> str:
+def _how(verdict: Verdict, trace: Trace, reduced: bool) -> str:
     count, loop = len(trace.records), trace.header.loop
     if loop is not None:
         return f": steps {loop + 1} to {count} can be taken again and again, for ever"
     if verdict.kind == Kind.EVENTUALLY.value:
         return f": after these {count} steps nothing changes any more"
-    return f", in {count} steps at the least"
+    return f", in {count} steps" + ("" if reduced else " at the least")
