@@ -173,6 +173,32 @@ def test_a_message_that_is_ignored_may_matter_later(network: Network) -> None:
     assert result.distinct == 3
 
 
+class Nag(Actor):
+    """Sends the same again and again, to one who does not listen."""
+
+    to: NodeId
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        ctx.set_timer("again", (1, 1))
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        ctx.send(self.to, Knock())
+        ctx.set_timer("again", (1, 1))
+
+
+@pytest.mark.parametrize("to", ["deaf", "nag"])
+def test_who_sends_for_ever_does_not_rest_though_nobody_listens(to: NodeId) -> None:
+    never = at_rest("never at rest", lambda v: False)
+    processes = (Nag("nag", to), Adder("deaf", 1))
+    verdict = {
+        network: verdicts(reduced(World(processes=processes, properties=(never,), network=network)))
+        for network in (Network.SET, Network.MULTISET)
+    }
+    # Sets have room for one of a kind: there all is said once it was said.
+    assert verdict[Network.SET] == {"never at rest": "violated"}
+    assert verdict[Network.MULTISET] == {"never at rest": "holds"}
+
+
 def test_a_search_is_reduced_or_folded_but_not_both() -> None:
     with pytest.raises(UsageError, match="choose one"):
         search(World(processes=(Door("door"),), properties=()), reduce=True, symmetry=True)

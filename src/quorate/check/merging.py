@@ -22,11 +22,13 @@ P = TypeVar("P", bound=Hashable)
 
 class Step(NamedTuple, Generic[P]):
     """One step of a process: where that leads, what it does to others (to be compared), and
-    whether it is silent. A state is at rest though what is not `due` may happen."""
+    whether it is silent. A state is at rest though what is not `due` may happen, and though what
+    `stays` may, if that does nothing to others."""
 
     to: P
     does: Any
     due: bool
+    stays: bool
     silent: bool
     happenings: tuple[Happening, ...]
 
@@ -87,7 +89,7 @@ class Merged(Generic[P]):
                     continue
                 yield step._replace(happenings=path + step.happenings)
         for here in self.places[self._expanded :]:
-            yield Step(here, (), True, False, self.path(here))
+            yield Step(here, (), True, False, False, self.path(here))
 
     def _can_wait(self, before: P, silent: Step[P], step: Step[P]) -> bool:
         """Whether a silent step can as well be taken after a step that came after it."""

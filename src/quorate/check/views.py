@@ -138,7 +138,7 @@ class Views:
         return [
             each
             for each in views
-            if all(step.to == each for step in self.steps(process, each).all if step.due)
+            if all(step.stays for step in self.steps(process, each).all if step.due)
         ]
 
     def rests(self, row: Row) -> bool:
@@ -168,7 +168,7 @@ class Views:
         """Deliveries, timers, choices, lies and crashes, always in this order."""
         model = self.model
         local, inbox = self.columns[process].values[view]
-        step = partial(self._step, process, local)
+        step = partial(self._step, process, view)
         for envelope in self.inbox.waiting(inbox):
             move = model.take(envelope, local)
             if move is not None:
@@ -185,7 +185,8 @@ class Views:
             for move in model.crash_taking(envelope, local):
                 yield step(self.inbox.take(inbox, envelope), move)
 
-    def _step(self, process: int, local: int, inbox: Any, move: Move) -> Step[int]:
+    def _step(self, process: int, view: int, inbox: Any, move: Move) -> Step[int]:
+        local = self.local(process, view)
         sent: dict[int, tuple[int, ...]] = {}
         for envelope in move.sent:
             target = self.model.target[envelope]
@@ -203,7 +204,9 @@ class Views:
             self._reduction.saw(process, local, move.local)
             silent = not acts and self._reduction.is_silent(process, local, move)
         to = self.columns[process].number(self._view(process, move.local, own))
-        return Step(to, tuple(acts), not move.crashes, silent, move.happenings)
+        # On a reliable link every copy is one more, also of what is dead.
+        stays = to == view and not (self.model.reliable and move.sent)
+        return Step(to, tuple(acts), not move.crashes, stays, silent, move.happenings)
 
     def _view(self, process: int, local: int, inbox: Any) -> View:
         if self._reduction is not None:
