@@ -14,6 +14,7 @@ from quorate.kernel import (
     Actor,
     Context,
     Fact,
+    Kind,
     Message,
     Network,
     NodeId,
@@ -46,7 +47,9 @@ def reduced(world: World, **how: object) -> Result:
 
 
 def verdicts(result: Result) -> dict[str, str]:
-    return {verdict.name: verdict.verdict for verdict in result.verdicts}
+    """What was found of all that does not depend on whole runs."""
+    judged = (verdict for verdict in result.verdicts if verdict.kind != Kind.EVENTUALLY.value)
+    return {verdict.name: verdict.verdict for verdict in judged}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_paxos_shrinks_and_keeps_its_promises(
     settings: dict[str, object], crashes: int, distinct: int, left: int
 ) -> None:
     world = build_world("paxos", "small", settings)
-    whole = search(world, crashes=crashes)
+    whole = search(world, crashes=crashes, graph_max=0)
     some = reduced(world, crashes=crashes)
     assert (whole.distinct, some.distinct) == (distinct, left)
     assert verdicts(whole) == verdicts(some)

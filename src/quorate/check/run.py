@@ -115,18 +115,12 @@ def check(
     start = partial(_start, engine, model, network, go_on)
     limits = Limits(states_max, depth_max, memory_max_bytes)
     with _no_collecting():
-        if reduce:
-            judge, search, found = _reduced(start, model, limits, progress)
-        else:
-            judge, search = start(None)
-            found = search.run(limits, progress)
+        judge, search, found = (_reduced if reduce else _whole)(start, model, limits, progress)
     seconds, steps, header = time.perf_counter() - began, model.steps, header or HEADER
     traces = _traces(model, search, judge.broken, header)
     runs, unjudged = _judge_runs(model, network, found, reduce, graph_max, header, progress)
     return Result(
-        distinct=found.distinct,
-        transitions=found.transitions,
-        depth=found.depth,
+        **msgspec.structs.asdict(found),
         seconds=seconds,
         steps=steps,
         engine=engine,
@@ -135,7 +129,6 @@ def check(
         symmetry=symmetry,
         reduced=reduce,
         bounds=world.bounds,
-        cut=found.cut,
         verdicts=_verdicts(world.properties, judge, traces, found.cut, runs, unjudged),
     )
 
@@ -164,12 +157,16 @@ def _start(
     return judge, Plain(model, network, judge, go_on)
 
 
-def _reduced(
-    start: Callable[[Reduction], tuple[Judge, Engine]],
-    model: Model,
-    limits: Limits,
-    progress: Progress | None,
-) -> tuple[Judge, Engine, Found]:
+Starter = Callable[[Reduction | None], tuple[Judge, Engine]]
+Searched = tuple[Judge, Engine, Found]
+
+
+def _whole(start: Starter, _: Model, limits: Limits, progress: Progress | None) -> Searched:
+    judge, search = start(None)
+    return judge, search, search.run(limits, progress)
+
+
+def _reduced(start: Starter, model: Model, limits: Limits, progress: Progress | None) -> Searched:
     """Search further and further, until all that was left out is known not to matter: what was
     found is true in any case, but only then is it complete, and shortest."""
     reduction = Reduction(model, Judge(model).reads_states)
