@@ -107,8 +107,7 @@ def check(
     there are no more than `graph_max`. Raises ProtocolBug for a handler that is not deterministic,
     or changes a value in place, since nothing found would mean anything.
     """
-    network = world.network if network is None else network
-    crashes = world.crashes if crashes is None else crashes
+    network, crashes = network or world.network, world.crashes if crashes is None else crashes
     engine = _chosen(world, engine, crashes, symmetry, reduce)
     began = time.perf_counter()
     model = (SymmetricModel if symmetry else Model)(world, network, crashes)
