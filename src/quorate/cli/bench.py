@@ -1,8 +1,7 @@
-"""Benchmarks: `quorate bench service`, `quorate bench simulate`, `quorate bench cost`."""
+"""Benchmarks: `quorate bench service`, `simulate`, `check`, `cost`."""
 
 from __future__ import annotations
 
-import platform
 import re
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ import msgspec
 import typer
 
 from quorate.cli import terminal
+from quorate.cli.bench_check import check_command
 from quorate.kernel import UsageError
 from quorate.properties.cost import QUANTITIES
 from quorate.protocols import all_protocols, find
@@ -27,6 +27,7 @@ app = typer.Typer()
 bench = typer.Typer(help="Measure Quorate, and others beside it.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 PORT = 17_001
+bench.command("check")(check_command)
 
 
 @bench.command("service")
@@ -50,7 +51,7 @@ def service_command(
                 rows.append({"system": "quorate"} | msgspec.structs.asdict(run(work)))
         if etcdload is not None:
             rows += _etcd(Path(scratch) / "etcd", etcdload.resolve(), clients, seconds)
-    data: dict[str, Any] = {"machine": _machine(), "rows": rows}
+    data: dict[str, Any] = {"machine": terminal.machine(), "rows": rows}
     if etcdload is not None:
         data["ratio_to_etcd"] = {
             operation: _rate(rows, "quorate", operation) / _rate(rows, "etcd", operation)
@@ -87,7 +88,7 @@ def simulate_command(
     script = Path("benchmarks/peers/simloop/load.py")
     if simloop is not None and not script.exists():
         raise UsageError(f"{script} is not here: run this in a checkout of Quorate")
-    data = {"machine": _machine()} | measure(seconds, simloop, simloop_python, script)
+    data = {"machine": terminal.machine()} | measure(seconds, simloop, simloop_python, script)
     if json:
         terminal.print_json(data)
         return 0
@@ -140,13 +141,6 @@ def _costs(protocol: str, rows: list[Row]) -> None:
     headings = (protocol, *(name.replace("_", " ") for name in QUANTITIES))
     terminal.table(headings, [(size, *cells) for size, cells in runs.items()])
     print()
-
-
-def _machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = models[0] if models else platform.processor()
-    return f"{len(models)} × {name}, Python {platform.python_version()}, {platform.system()}"
 
 
 def _rate(rows: list[dict[str, Any]], system: str, operation: str) -> float:

@@ -5,6 +5,7 @@ Colour is left to rich, which uses it on a terminal only and honours NO_COLOR.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 import textwrap
@@ -201,3 +202,11 @@ def ticker() -> Iterator[Ticker | None]:
         yield shown
     finally:
         shown.close()
+
+
+def machine() -> str:
+    """What this runs on, for figures that depend on it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor()
+    return f"{len(models)} × {name}, Python {platform.python_version()}, {platform.system()}"
