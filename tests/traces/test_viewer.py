@@ -145,7 +145,9 @@ def test_a_step_says_what_it_received_changed_and_sent_and_its_cones(opened: Ope
     for number in step.sent:
         message = diagram.messages[number]
         assert f"→ {diagram.nodes[message.target]}" in text
-        if message.received is not None:
+        if message.local:
+            assert "(within the node)" in text
+        elif message.received is not None:
             assert f"received in step {message.received + 1}" in text
     everything = range(len(diagram.steps))
     past = sum(precedes(diagram, clocks, other, index) for other in everything)
