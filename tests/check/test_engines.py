@@ -14,6 +14,8 @@ from quorate.mutants import Mutant, find_mutants
 from quorate.protocols import all_protocols, build_world
 from quorate.sim import replay
 
+pytestmark = pytest.mark.slow
+
 STATES_MAX = 8_000
 UNTIMED = [
     protocol

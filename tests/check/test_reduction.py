@@ -29,6 +29,8 @@ from quorate.kernel import (
 from quorate.protocols import build_world
 from quorate.sim import replay
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def engine() -> None:

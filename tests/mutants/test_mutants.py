@@ -15,6 +15,8 @@ from quorate.protocols.paxos import Proposer
 from quorate.sim import replay
 from quorate.sim.ablation import hunt, quarries
 
+pytestmark = pytest.mark.slow
+
 EVERY = [mutant for name in names() for mutant in find_mutants(name)]
 
 
