@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from quorate.kernel import World, WorldMaker
+from quorate.kernel import Actor, World, WorldMaker
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,16 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
         world = self.world()
         named = tuple(prop for prop in world.properties if prop.name == self.kills)
         return msgspec.structs.replace(world, properties=named)
+
+
+def swapped(world: World, *new: type[Actor]) -> World:
+    """A world with the roles replaced that `new` are mutants, and so subclasses, of."""
+    processes = list(world.processes)
+    for index, process in enumerate(processes):
+        for kind in new:
+            if issubclass(kind, type(process)):
+                processes[index] = kind(**msgspec.structs.asdict(process))
+    return msgspec.structs.replace(world, processes=tuple(processes))
 
 
 def find_mutants(protocol: str) -> tuple[Mutant, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.kernel import Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.protocols import ben_or
 from quorate.protocols.ben_or import COIN, Node, Phase, Proposal, Report
 
@@ -52,8 +52,7 @@ def _swap(node: type[Node], **fixed: int) -> Callable[..., World]:
         crashes: int = fixed.get("crashes", 0),
     ) -> World:
         base = ben_or.small(nodes, ones, faults, rounds)
-        processes = tuple(node(**msgspec.structs.asdict(process)) for process in base.processes)
-        return msgspec.structs.replace(base, processes=processes, crashes=crashes)
+        return msgspec.structs.replace(swapped(base, node), crashes=crashes)
 
     return world
 

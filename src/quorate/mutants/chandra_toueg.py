@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from quorate.kernel import Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.protocols import chandra_toueg
 from quorate.protocols.chandra_toueg import Ack, Nack, Node, Propose
 
@@ -56,9 +54,7 @@ def _swap(node: type[Node], rounds: int = 2, crashes: int = 0) -> Callable[..., 
     settings = (rounds, crashes)
 
     def world(nodes: int = 3, rounds: int = settings[0], crashes: int = settings[1]) -> World:
-        base = chandra_toueg.small(nodes, rounds, crashes)
-        processes = tuple(node(**msgspec.structs.asdict(process)) for process in base.processes)
-        return msgspec.structs.replace(base, processes=processes)
+        return swapped(chandra_toueg.small(nodes, rounds, crashes), node)
 
     return world
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from quorate.kernel import Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.detection import (
     Suspected,
     completeness,
@@ -76,12 +74,10 @@ class SaysItOnce(Node):
 
 
 def _swap(node: type[Node], world: Callable[..., World], **fixed: int) -> Callable[..., World]:
-    def swapped() -> World:
-        base = world(**fixed)
-        processes = tuple(node(**msgspec.structs.asdict(process)) for process in base.processes)
-        return msgspec.structs.replace(base, processes=processes)
+    def mutated() -> World:
+        return swapped(world(**fixed), node)
 
-    return swapped
+    return mutated
 
 
 def _mutant(name: str, breaks: str, kills: str, world: Callable[..., World]) -> Mutant:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from quorate.kernel import Actor, Ballot, Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.lease import Written, exclusion, fencing, progress
 from quorate.protocols import lease
 from quorate.protocols.lease import RETRY_MS, Acceptor, Client, Grant, Resource, Write
@@ -68,12 +66,7 @@ def _swap(new: type[Actor], **fixed: int) -> Callable[..., World]:
     """The main world with the roles replaced that `new` is a mutant of."""
 
     def world(clients: int = 3, acceptors: int = 3) -> World:
-        base = lease.world(clients, acceptors, **fixed)  # type: ignore[arg-type]
-        processes = tuple(
-            new(**msgspec.structs.asdict(each)) if issubclass(new, type(each)) else each
-            for each in base.processes
-        )
-        return msgspec.structs.replace(base, processes=processes)
+        return swapped(lease.world(clients, acceptors, **fixed), new)  # type: ignore[arg-type]
 
     return world
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.kernel import Actor, Ballot, Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.commit import Outcome
 from quorate.protocols import paxos_commit
 from quorate.protocols.paxos_commit import (
@@ -79,16 +79,10 @@ class ParticipantGivesUp(Participant):
 def _swap(new: type[Actor], crashes: NodeId = "", ballot_0: bool = True) -> Callable[..., World]:
     """The small world with one role replaced, of which one node may crash once. `ballot_0`:
     participants count its votes themselves, so that it competes with the leader's ballot."""
-    old = new.__mro__[1]
-
-    def changed(role: Actor) -> Actor:
-        return new(**msgspec.structs.asdict(role)) if type(role) is old else role
 
     def world(faults: int = 1, rounds: int = 1, faster: bool = ballot_0) -> World:
-        base = paxos_commit.small(faults, rounds, faster)
         return msgspec.structs.replace(
-            base,
-            processes=tuple(map(changed, base.processes)),
+            swapped(paxos_commit.small(faults, rounds, faster), new),
             crashes=int(bool(crashes)),
             crashable=frozenset({crashes}),
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import msgspec
-
 from quorate.kernel import Actor, Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.link import Delivered
 from quorate.protocols import reliable_link
 from quorate.protocols.reliable_link import Ack, Data, Receiver, Sender
@@ -89,13 +87,7 @@ def _swap(*new: type[Actor], **fixed: int) -> Callable[..., World]:
         items: int = fixed.get("items", 3),
         window: int = fixed.get("window", 2),
     ) -> World:
-        base = reliable_link.small(senders, items, window)
-        processes: list[Actor] = list(base.processes)
-        for index, process in enumerate(processes):
-            for kind in new:
-                if issubclass(kind, type(process)):
-                    processes[index] = kind(**msgspec.structs.asdict(process))
-        return msgspec.structs.replace(base, processes=tuple(processes))
+        return swapped(reliable_link.small(senders, items, window), *new)
 
     return world
 

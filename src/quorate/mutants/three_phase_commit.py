@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from quorate.kernel import Actor, Context, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.commit import Outcome
 from quorate.protocols import three_phase_commit
 from quorate.protocols.three_phase_commit import Coordinator, Participant, Standing
@@ -45,16 +43,8 @@ class ParticipantGivesUp(Participant):
 
 
 def _swap(new: type[Actor]) -> Callable[..., World]:
-    old = new.__mro__[1]
-
     def world(participants: int = 3) -> World:
-        base = three_phase_commit.world(participants)
-        return msgspec.structs.replace(
-            base,
-            processes=tuple(
-                new(**msgspec.structs.asdict(p)) if type(p) is old else p for p in base.processes
-            ),
-        )
+        return swapped(three_phase_commit.world(participants), new)
 
     return world
 

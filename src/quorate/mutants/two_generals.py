@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from quorate.kernel import Context, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.generals import Attacks
 from quorate.protocols import two_generals
 from quorate.protocols.two_generals import General
@@ -24,17 +22,12 @@ class GeneralHesitates(General):
 
 def hesitant(letters: int = 2) -> World:
     """Letters may be lost."""
-    return _swap(GeneralHesitates, two_generals.world(letters))
+    return swapped(two_generals.world(letters), GeneralHesitates)
 
 
 def rash(letters: int = 2, ordered: bool = False) -> World:
     """Nobody is ordered to attack."""
-    return _swap(GeneralIsRash, two_generals.world(letters, ordered))
-
-
-def _swap(kind: type[General], base: World) -> World:
-    processes = tuple(kind(**msgspec.structs.asdict(each)) for each in base.processes)
-    return msgspec.structs.replace(base, processes=processes)
+    return swapped(two_generals.world(letters, ordered), GeneralIsRash)
 
 
 MUTANTS = (

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import msgspec
-
 from quorate.kernel import Actor, Context, NodeId, World
-from quorate.mutants import Mutant
+from quorate.mutants import Mutant, swapped
 from quorate.properties.commit import Outcome
 from quorate.protocols.two_phase_commit import (
     AT_ONCE,
@@ -92,16 +90,9 @@ class ParticipantPreparesAfterAll(Participant):
 
 def _swap(base: Callable[..., World], new: type[Actor]) -> Callable[..., World]:
     """A world of the protocol with one role replaced."""
-    old = new.__mro__[1]
 
     def world(participants: int = 2) -> World:
-        made = base(participants)
-        return msgspec.structs.replace(
-            made,
-            processes=tuple(
-                new(**msgspec.structs.asdict(p)) if type(p) is old else p for p in made.processes
-            ),
-        )
+        return swapped(base(participants), new)
 
     return world
 
