@@ -9,6 +9,8 @@ from quorate.check import check
 from quorate.kernel import Network
 from quorate.protocols import build_world
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     ("small", {"thrifty": True}, Network.SET),
     ("small", {"proposers": 1, "crashes": 1}, Network.SET),

@@ -37,6 +37,8 @@ from quorate.mutants import find_mutants
 from quorate.protocols import build_world
 from quorate.sim import replay
 
+pytestmark = pytest.mark.slow
+
 Group = tuple[tuple[str, ...], ...]
 
 

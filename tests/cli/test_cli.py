@@ -300,6 +300,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return keep
 
 
+@pytest.mark.slow
 def test_mutants_of_every_protocol_are_in_one_table(quorate: Quorate) -> None:
     code, out, _ = quorate("check", "--mutants", "--depth-max", 2, "--json")
     listed = {(row["protocol"], row["mutant"]) for row in msgspec.json.decode(out)}
@@ -529,6 +530,7 @@ def test_colour_is_for_terminals_and_no_color_is_honoured(
     assert ("\x1b[1;31m" in out.getvalue()) is coloured
 
 
+@pytest.mark.slow
 def test_bench_simulate_measures_one_core_all_cores_and_peers(
     quorate: Quorate, tmp_path: Path
 ) -> None:

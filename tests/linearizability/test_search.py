@@ -29,6 +29,8 @@ from quorate.check.linearizability import (
 )
 from quorate.kernel import UsageError
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "etcd-histories"
 VERDICTS: dict[str, bool] = msgspec.json.decode((GOLDEN / "verdicts.json").read_bytes())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pins import pin
 from quorate.check import check
 from quorate.kernel import Choice, Choose, Ignore, Output, Receive, Send, Start
@@ -96,6 +98,7 @@ def test_after_a_crash_it_asks_for_what_it_missed_and_says_nothing_else() -> Non
     assert {e.msg for e in effects if type(e) is Send} == {Repeat(1)}
 
 
+@pytest.mark.slow
 def test_two_rounds_of_three_nodes_agree_in_every_schedule_with_a_crash() -> None:
     result = check(build_world("ben_or", "small", {"rounds": 2}), crashes=1)
     fared = {verdict.name: verdict.verdict for verdict in result.verdicts}

@@ -139,6 +139,7 @@ def test_one_slow_message_is_enough_for_disagreement(network: Network) -> None:
     assert len(result.violation.trace.records) == 11
 
 
+@pytest.mark.slow
 def test_a_partition_is_enough_for_disagreement() -> None:
     cut = {
         "timing": "uniform",
