@@ -208,10 +208,16 @@ def test_a_trace_is_written_in_each_format_by_whoever_has_one(
     assert made.read_text() != again.read_text()
 
 
-def test_the_source_of_a_protocol_is_printed_as_it_is(quorate: Quorate) -> None:
-    source = Path(protocols_module.find("paxos").module.replace(".", "/"))
-    text = (Path(__file__).parents[2] / "src" / source).with_suffix(".py").read_text()
-    assert quorate("show", "paxos", "--source")[1] == text
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("lease", ["lease.py"]), ("paxos", ["paxos/__init__.py", "paxos/roles.py"])],
+)
+def test_the_source_of_a_protocol_is_printed_as_it_is(
+    quorate: Quorate, name: str, files: list[str]
+) -> None:
+    folder = Path(__file__).parents[2] / "src" / "quorate" / "protocols"
+    text = "\n\n".join((folder / file).read_text() for file in files)
+    assert quorate("show", name, "--source")[1] == text
 
 
 def test_what_show_says_is_also_data(quorate: Quorate) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from meta import source
 from meta.source import PACKAGE, ROOT, tree
 from quorate.kernel import Actor, Header, Message, Property, World, messages_of, plan_of, roles_of
-from quorate.protocols import SECTIONS, Protocol, all_protocols, build_world
+from quorate.protocols import SECTIONS, Protocol, all_protocols, build_world, sources
 from quorate.sim import Faults, simulate
 
 SEEDS = 40
@@ -28,16 +29,17 @@ def test_the_docstring_has_every_section_in_order(protocol: Protocol) -> None:
 
 @every_protocol
 def test_roles_lists_the_actors_of_the_module(protocol: Protocol) -> None:
-    module = importlib.import_module(protocol.module)
+    """All that are in its files, but for a part of a role: a class that another one completes."""
     mine = {
-        name
-        for name, thing in vars(module).items()
+        thing
+        for path in sources(protocol)
+        for thing in vars(importlib.import_module(source.module(path))).values()
         if isinstance(thing, type)
         and issubclass(thing, Actor)
-        and thing.__module__ == protocol.module
+        and thing.__module__.startswith(protocol.module)
     }
-    listed = {actor.__name__ for actor in protocol.actors}
-    assert mine <= listed
+    parts = {base for actor in mine for base in actor.__mro__[1:]}
+    assert mine - parts <= set(protocol.actors)
     assert all(issubclass(actor, Actor) for actor in protocol.actors)
 
 
@@ -115,9 +117,8 @@ def reasons(path: Path) -> set[str]:
 @every_protocol
 def test_every_reason_to_ignore_an_event_occurs(protocol: Protocol) -> None:
     """In a seeded run of one of its worlds, or word for word in a test of the protocol."""
-    path = PACKAGE / "protocols" / f"{protocol.name}.py"
     tests = ROOT / "tests" / "protocols" / f"test_{protocol.name}.py"
-    missing = reasons(path)
+    missing = {reason for path in sources(protocol) for reason in reasons(path)}
     if tests.exists():
         text = tests.read_text()
         missing = {reason for reason in missing if f'Ignore("{reason}")' not in text}

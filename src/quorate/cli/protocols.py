@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +16,7 @@ from quorate.protocols import (
     all_protocols,
     find,
     settings_of,
+    sources,
 )
 from quorate.sim.quiet import expected, quiet_diagram
 from quorate.traces.meter import measure
@@ -50,7 +49,7 @@ def show(
     if source and json:
         raise UsageError("--source and --json exclude each other")
     if source:
-        return print(inspect.getsource(importlib.import_module(found.module)), end="")
+        return print("\n\n".join(path.read_text() for path in sources(found)), end="")
     if json:
         return terminal.print_json(_data(found))
     terminal.say(f"{found.title}: {found.summary}")

@@ -8,6 +8,7 @@ import msgspec
 
 from quorate.kernel import (
     Actor,
+    Ballot,
     Context,
     Flexible,
     Network,
@@ -30,7 +31,7 @@ class AcceptorForgetsVote(Acceptor):
 
 
 class AcceptorForgetsPromise(Acceptor):
-    promised: paxos.Ballot = paxos.Ballot()
+    promised: Ballot = Ballot()
 
 
 class AcceptorPromisesLate(Acceptor):

@@ -1,4 +1,7 @@
-"""The catalogue: every protocol, found by the name of its module, described by its docstring."""
+"""The catalogue: every protocol, found by the name of its module, described by its docstring.
+
+The module is a file, or a package of several, which offers all that is in them.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,16 @@ class Protocol(msgspec.Struct, frozen=True):
 def names() -> tuple[str, ...]:
     """The names of all protocols, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def sources(protocol: Protocol) -> tuple[Path, ...]:
+    """The files with its code; that with the docstring comes first, the others are sorted."""
+    file = inspect.getsourcefile(importlib.import_module(protocol.module))
+    assert file is not None  # it was imported from there
+    path = Path(file)
+    if path.name != "__init__.py":
+        return (path,)
+    return (path, *sorted(other for other in path.parent.glob("*.py") if other != path))
 
 
 def all_protocols() -> tuple[Protocol, ...]:

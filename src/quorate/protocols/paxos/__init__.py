@@ -1,0 +1,152 @@
+"""Paxos: agree on one value, whatever messages are lost and whoever crashes.
+
+Problem      the nodes decide one value among those proposed, once and for all
+Source       Lamport, Paxos Made Simple, SIGACT News 32(4) 2001, sections 2.2 and 2.3
+Model        asynchronous; crash-recovery; links lose, duplicate and reorder; n = 2f + 1 acceptors
+Roles
+  Proposer   leads rounds: asks for promises, chooses a suitable value, counts acceptances
+  Acceptor   remembers the highest ballot promised and the last vote cast
+  Learner    hears of success
+Messages
+  Prepare    proposer → acceptors — may I lead this ballot? (1a)
+  Promise    acceptor → proposer — yes, and this was my last vote (1b)
+  Accept     proposer → acceptors — vote for this value (2a)
+  Accepted   acceptor → proposer — I voted for it (2b)
+  Nack       acceptor → proposer — no, I promised a higher ballot (1b, 2b)
+  Success    proposer → learners — the value is chosen (3)
+Stable
+  Acceptor.promised  or it would let an old round pass that a new one counts on not passing
+  Acceptor.vote      or a later round would not learn that a value may be chosen
+  Proposer.round     or a restarted proposer would use one ballot for two values
+Guarantees   agreement, validity, decision, termination
+Cost         until all learners know: 4·acceptors + learners messages, 5 message delays,
+             2·acceptors + 1 forced writes, 3 write delays
+Deviations   acceptances go to the proposer, which tells the learners, as in the lecture
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.kernel import (
+    Flexible,
+    Majority,
+    Network,
+    Process,
+    QuorumSystem,
+    Threshold,
+    View,
+    World,
+)
+from quorate.properties.consensus import agreement, decision, termination, validity
+from quorate.properties.cost import Cost
+from quorate.protocols.paxos.roles import (
+    RETRY_MS,
+    Accept,
+    Accepted,
+    Acceptor,
+    Learner,
+    Msg,
+    Nack,
+    Phase,
+    Prepare,
+    Promise,
+    Proposer,
+    Success,
+    Vote,
+)
+
+__all__ = [
+    "RETRY_MS", "Accept", "Accepted", "Acceptor", "Learner", "Msg", "Nack", "Phase", "Prepare",
+    "Promise", "Proposer", "Success", "Vote",
+]  # fmt: skip
+
+PROPERTIES = (agreement, validity, decision, termination)
+
+
+def world(
+    proposers: int = 2,
+    acceptors: int = 3,
+    rounds: int = 0,
+    crashes: int = 0,
+    learners: int = 1,
+    thrifty: bool = False,
+) -> World:
+    """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own.
+
+    0 rounds: no end. `thrifty`: each proposer asks one majority only, not every acceptor.
+    """
+    names = tuple(f"a{i}" for i in range(1, acceptors + 1))
+    heard = tuple(f"l{i}" for i in range(1, learners + 1))
+    leads = []
+    for i in range(proposers):
+        asked: QuorumSystem = Majority(names)
+        if thrifty:
+            turned = names[i % acceptors :] + names[: i % acceptors]
+            asked = Threshold(turned[: acceptors // 2 + 1], acceptors // 2 + 1)
+        quorums = Flexible(asked, asked)
+        leads.append(Proposer(f"p{i + 1}", quorums, heard, f"v{i + 1}", rounds))
+    return World(
+        processes=(*leads, *map(Acceptor, names), *map(Learner, heard)),
+        properties=PROPERTIES,
+        crashes=crashes,
+        crashable=frozenset(names) | {lead.me for lead in leads},
+        bounds=(f"each proposer leads rounds 1 to {rounds}",) if rounds else (),
+        symmetry=tuple(tuple((me,) for me in alike) for alike in (names, heard) if not thrifty),
+        bounded=_ran_out if rounds else None,
+        rounds=frozenset({"round", "refused"}),
+    )
+
+
+def _ran_out(view: View) -> bool:
+    leads = view.roles(Proposer)
+    return any(p.round == p.rounds_max and p.phase is not Phase.DONE for p in leads)
+
+
+def duel(proposers: int = 2, acceptors: int = 3) -> World:
+    """Rivals without end, on links that lose nothing; each asks one majority only."""
+    rivals = world(proposers, acceptors, thrifty=True)
+    return msgspec.structs.replace(rivals, network=Network.MULTISET)
+
+
+def small(
+    proposers: int = 2,
+    acceptors: int = 3,
+    rounds: int = 1,
+    crashes: int = 0,
+    learners: int = 1,
+    thrifty: bool = False,
+) -> World:
+    """The same with few rounds, so that it can be explored to its end."""
+    return world(proposers, acceptors, rounds, crashes, learners, thrifty)
+
+
+def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int = 0) -> World:
+    """Nodes n1…, each with an acceptor and a learner; the first few also have a proposer."""
+    apart = world(proposers, nodes, rounds, crashes, nodes)
+    processes = []
+    for i in range(1, nodes + 1):
+        names = (f"p{i}", f"a{i}", f"l{i}")
+        processes.append(Process(f"n{i}", tuple(a for a in apart.processes if a.me in names)))
+    return World(
+        processes=tuple(processes),
+        properties=PROPERTIES,
+        crashes=crashes,
+        bounds=apart.bounds,
+        bounded=apart.bounded,
+        rounds=apart.rounds,
+    )
+
+
+def cost(acceptors: int, learners: int) -> Cost:
+    """until all learners know"""
+    return Cost(
+        messages=4 * acceptors + learners,
+        delays=5,
+        forced_writes=2 * acceptors + 1,
+        write_delays=3,
+    )
+
+
+WORLDS = {"main": world, "small": small, "colocated": colocated, "duel": duel}
+QUIET = {"proposers": 1}
