@@ -116,3 +116,30 @@ def test_a_failure_with_an_adversary_can_be_run_again(capsys: pytest.CaptureFixt
     command = line.partition("quorate simulate ")[2]
     assert "--adversary equivocator=p1" in command
     assert call(capsys, command)[0] == 1
+
+
+def test_coverage_is_told_in_eighty_columns_and_does_not_depend_on_jobs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = "two_phase_commit --world small --seeds 60 --calm --set loss=0.2 --coverage"
+    code, out, err = call(capsys, command)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "Participant" in out
+    assert "of the 111 states that the checker reaches: " in out
+    one, two = (
+        msgspec.json.decode(call(capsys, f"{command} --json --jobs {jobs}")[1]) for jobs in (1, 2)
+    )
+    assert one == two
+    assert one["visited"] / one["reachable"] == one["share"]
+    assert one["pairs"] == sum(bool(n) for row in one["states"] for n in row["faults"].values())
+
+
+def test_coverage_says_where_states_are_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "lease --seeds 1 --coverage")
+    assert code == 2
+    assert "visited is unknown: " in out
+    assert "Timed" in out
+    code, _, err = call(capsys, "lease --seed 1 --coverage")
+    assert code == BAD_ARGUMENTS
+    assert "--coverage is of many seeds of one protocol" in err

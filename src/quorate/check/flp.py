@@ -140,7 +140,7 @@ class _Stopping(Model):
     def _end(self, process: int, before: Local, crash: Crash, budget: int) -> Iterator[Way]:
         down, effects, sent = self.happen(process, before, crash)
         stopped = Local(self.boots[process], facts=down.facts, up=False)
-        yield Way((crash,), stopped, sent, self._said(process, effects), 1)
+        yield Way((crash,), stopped, sent, self.said(process, effects), 1)
 
 
 def _explored(

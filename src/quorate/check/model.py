@@ -324,9 +324,10 @@ class Model:
 
     def _step_way(self, process: int, before: Local, event: Event) -> Way:
         after, effects, sent = self.happen(process, before, event)
-        return Way((event,), after, sent, self._said(process, effects), 0)
+        return Way((event,), after, sent, self.said(process, effects), 0)
 
-    def _said(self, process: int, effects: tuple[Effect, ...]) -> Stated:
+    def said(self, process: int, effects: tuple[Effect, ...]) -> Stated:
+        """What effects state, and which role of the process states it."""
         me, facts = self.boots[process].me, []
         for wrapped in effects:
             effect = unwrapped(wrapped)
@@ -345,7 +346,7 @@ class Model:
     def _end(self, process: int, before: Local, crash: Crash, budget: int) -> Iterator[Way]:
         """A life ends in a crash, and another follows; or, if nodes may stop, none."""
         down, effects, sent = self.happen(process, before, crash)
-        said = self._said(process, effects)
+        said = self.said(process, effects)
         for happenings, local, more, stated, crashes in self._begin(
             process, down, Start(recovered=True), budget - 1
         ):

@@ -13,6 +13,7 @@ import typer
 from quorate.adversary import STRATEGIES
 from quorate.cli import terminal
 from quorate.cli.campaigns import every_mutant, every_protocol, one_protocol, run_as_data
+from quorate.cli.coverage import coverage
 from quorate.cli.scenario import LIST, list_scenarios, play
 from quorate.cli.shrinking import as_data, show, shrunken
 from quorate.kernel import UsageError
@@ -44,6 +45,10 @@ HowOrdered = Annotated[
 ]
 Mutants = Annotated[
     bool, typer.Option("--mutants", help=f"How many seeds find each mutant, of {MUTANT_SEEDS:,}.")
+]
+Covering = Annotated[
+    bool,
+    typer.Option("--coverage", help="Tell which states of the protocol met which faults."),
 ]
 Adversaries = Annotated[
     list[str],
@@ -79,6 +84,7 @@ def simulate_command(
     dask: Dask = None,
     mutant: terminal.MutantName = None,
     mutants: Mutants = False,
+    covering: Covering = False,
     adversaries: Adversaries = [],  # noqa: B006
     scenario: ScenarioName = None,
     shrinking: Shrinking = None,
@@ -99,6 +105,8 @@ def simulate_command(
         raise UsageError("--mutants runs each mutant in its own world: leave out the others")
     if everything and special:
         raise UsageError("--all runs the main world of each protocol: leave out the others")
+    if covering and (everything or mutants or adversaries or scenario or seed is not None or trace):
+        raise UsageError("--coverage is of many seeds of one protocol: leave out the others")
     if mutants:
         return _hunt(protocol, seeds, scheduler, executor_for(jobs, dask), json)
     if scenario == LIST and protocol is not None:
@@ -114,6 +122,8 @@ def simulate_command(
     if seed is not None:
         return _one(tasks[0], seed, bool(shrinking), trace, json)
     with executor_for(jobs, dask) as executor:
+        if covering:
+            return coverage(tasks[0], seeds or SEEDS, executor, json)
         report = one_protocol if protocol is not None else every_protocol
         return report(tasks, seeds or SEEDS, executor, shrinking is not False, trace, json)
 

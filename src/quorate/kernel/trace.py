@@ -52,11 +52,14 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     cause: int | None = None
 
 
-class Note(msgspec.Struct, frozen=True, gc=False):
-    """What befell the network or a node without being a step: for people only."""
+class Note(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What befell the network or nodes without being a step: in words, and where it is a fault of
+    nodes, which one and of whom."""
 
     at_us: int
     note: str
+    fault: str = ""
+    nodes: tuple[NodeId, ...] = ()
 
 
 class Trace(msgspec.Struct, frozen=True):

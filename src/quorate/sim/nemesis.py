@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quorate.kernel import Note
+from quorate.kernel import NodeId, Note
 from quorate.sim.partitions import Cut, Shape, draw_cut, told
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ class Nemesis:
             return
         node.awake = False
         pause_us = self._draw.randint(*self._faults.pause_ms) * 1000
-        self._note(f"{node.me} pauses for {pause_us // 1000} ms, or until all is healed")
+        text = f"{node.me} pauses for {pause_us // 1000} ms, or until all is healed"
+        self._note(text, "pause", node.me)
         self._simulation.after(pause_us, lambda: self._simulation.resume(node), fault=True)
 
     def _partition(self) -> None:
@@ -177,11 +178,13 @@ class Nemesis:
     def set_cut(self, cut: Cut) -> None:
         """From now on these links carry nothing, and all others do."""
         if cut != self._simulation.cut:
-            self._note(told([node.me for node in self._simulation.nodes], cut))
+            names = [node.me for node in self._simulation.nodes]
+            ends = sorted({end for link in cut for end in link})
+            self._note(told(names, cut), "cut off" if cut else "", *(names[end] for end in ends))
         self._simulation.cut = cut
 
-    def _note(self, text: str) -> None:
-        self.notes.append(Note(self._simulation.now_us, text))
+    def _note(self, text: str, fault: str = "", *nodes: NodeId) -> None:
+        self.notes.append(Note(self._simulation.now_us, text, fault, nodes))
 
     def _mend(self, cut: Cut) -> None:
         if self._simulation.cut is cut:  # and not that of a later partition
