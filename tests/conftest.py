@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from quorate.protocols import names
+
 # The same examples every time, and no limit on the time that one takes: a machine under load, or
 # an unlucky draw, must not decide whether a change passes. `make nightly` draws anew, and more.
 settings.register_profile("gate", deadline=None, derandomize=True)
@@ -26,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def seeds() -> Callable[[int], int]:
     """How many seeds to run where so many are enough: `make nightly` runs many more."""
-    return lambda enough: max(enough, SEEDS // 10)  # each of about ten protocols has its share
+    return lambda enough: max(enough, SEEDS // len(names()))  # each protocol has its share
 
 
 @pytest.fixture
