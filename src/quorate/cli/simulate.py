@@ -101,22 +101,23 @@ def simulate_command(
         raise UsageError("name a protocol, or give --all, not both")
     given = terminal.parse_settings(settings)
     special = bool(mutant or adversaries or scenario or seed is not None or world != "main")
-    if mutants and (special or given or calm or trace):
-        raise UsageError("--mutants runs each mutant in its own world: leave out the others")
-    if everything and special:
-        raise UsageError("--all runs the main world of each protocol: leave out the others")
-    if covering and (everything or mutants or adversaries or scenario or seed is not None or trace):
-        raise UsageError("--coverage is of many seeds of one protocol: leave out the others")
+    _refuse_together(
+        {
+            "--mutants runs each mutant in its own world": mutants
+            and (special or given or calm or trace),
+            "--all runs the main world of each protocol": everything and special,
+            "--coverage is of many seeds of one protocol": covering
+            and (everything or mutants or adversaries or scenario or trace or seed is not None),
+        }
+    )
     if mutants:
         return _hunt(protocol, seeds, scheduler, executor_for(jobs, dask), json)
     if scenario == LIST and protocol is not None:
         return list_scenarios(protocol, json)
     if scheduler is not None:
         given["scheduler"] = scheduler.value
-    tasks = [
-        _task(name, world, mutant, _armed(adversaries), given, calm)
-        for name in (names() if protocol is None else (protocol,))
-    ]
+    some = names() if protocol is None else (protocol,)
+    tasks = [_task(name, world, mutant, _armed(adversaries), given, calm) for name in some]
     if scenario is not None:
         return play(tasks[0], scenario, seed, trace, json)
     if seed is not None:
@@ -126,6 +127,13 @@ def simulate_command(
             return coverage(tasks[0], seeds or SEEDS, executor, json)
         report = one_protocol if protocol is not None else every_protocol
         return report(tasks, seeds or SEEDS, executor, shrinking is not False, trace, json)
+
+
+def _refuse_together(reasons: dict[str, object]) -> None:
+    """Raise UsageError for the first reason that is given."""
+    for reason, given in reasons.items():
+        if given:
+            raise UsageError(f"{reason}: leave out the others")
 
 
 def _hunt(
