@@ -100,40 +100,44 @@ def simulate_command(
     if (protocol is None) != everything:
         raise UsageError("name a protocol, or give --all, not both")
     given = terminal.parse_settings(settings)
-    special = bool(mutant or adversaries or scenario or seed is not None or world != "main")
-    _refuse_together(
-        {
-            "--mutants runs each mutant in its own world": mutants
-            and (special or given or calm or trace),
-            "--all runs the main world of each protocol": everything and special,
-            "--coverage is of many seeds of one protocol": covering
-            and (everything or mutants or adversaries or scenario or trace or seed is not None),
-        }
-    )
+    one = bool(adversaries or scenario or seed is not None)
+    special = one or bool(mutant or world != "main")
+    if mutants and (special or given or calm or trace):
+        raise UsageError("--mutants runs each mutant in its own world: leave out the others")
+    if everything and special:
+        raise UsageError("--all runs the main world of each protocol: leave out the others")
+    if covering and (one or everything or mutants or trace):
+        raise UsageError("--coverage is of many seeds of one protocol: leave out the others")
     if mutants:
         return _hunt(protocol, seeds, scheduler, executor_for(jobs, dask), json)
     if scenario == LIST and protocol is not None:
         return list_scenarios(protocol, json)
-    if scheduler is not None:
-        given["scheduler"] = scheduler.value
+    given |= {"scheduler": scheduler.value} if scheduler else {}
     some = names() if protocol is None else (protocol,)
     tasks = [_task(name, world, mutant, _armed(adversaries), given, calm) for name in some]
     if scenario is not None:
         return play(tasks[0], scenario, seed, trace, json)
     if seed is not None:
         return _one(tasks[0], seed, bool(shrinking), trace, json)
-    with executor_for(jobs, dask) as executor:
+    executor, number = executor_for(jobs, dask), seeds or SEEDS
+    return _many(tasks, everything, covering, number, executor, shrinking, trace, json)
+
+
+def _many(
+    tasks: list[Task],
+    everything: bool,
+    covering: bool,
+    number: int,
+    executor: AbstractContextManager[Executor | None],
+    shrinking: bool | None,
+    trace: Path | None,
+    json: bool,
+) -> int:
+    with executor as running:
         if covering:
-            return coverage(tasks[0], seeds or SEEDS, executor, json)
-        report = one_protocol if protocol is not None else every_protocol
-        return report(tasks, seeds or SEEDS, executor, shrinking is not False, trace, json)
-
-
-def _refuse_together(reasons: dict[str, object]) -> None:
-    """Raise UsageError for the first reason that is given."""
-    for reason, given in reasons.items():
-        if given:
-            raise UsageError(f"{reason}: leave out the others")
+            return coverage(tasks[0], number, running, json)
+        report = every_protocol if everything else one_protocol
+        return report(tasks, number, running, shrinking is not False, trace, json)
 
 
 def _hunt(
