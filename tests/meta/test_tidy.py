@@ -19,7 +19,7 @@ FUNCTION_LINES_MAX = 50
 KERNEL_LINES_MAX = 800
 
 LONG_FILES = {
-    "protocols/paxos_commit.py": 285,
+    "protocols/paxos_commit.py": 284,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 

@@ -70,6 +70,16 @@ def _ended(view: View) -> bool:
     return bool(_participants(view)) and _free(view)
 
 
+def ending(view: View) -> str:
+    """How a run ended: it "commits" or "aborts", or it "blocks" a participant that still runs and
+    does not know, or it is "inconsistent", whichever of AC1 to AC3 it breaks."""
+    if not (_agree(view) and _keep(view) and _unanimous(view)):
+        return "inconsistent"
+    if not _free(view):
+        return "blocks"
+    return "commits" if _committed(view) else "aborts"
+
+
 agreement = always("AC1 agreement", _agree)
 """No two nodes decide differently, whatever happens to them afterwards (uniform agreement)."""
 

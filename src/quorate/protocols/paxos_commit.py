@@ -169,7 +169,7 @@ class Leader(Actor):
     tx: Transaction
     rounds_max: int = 0
     round: Stable[int] = 0
-    alert: bool = False
+    inquiries: int = 0
     asking: bool = False
     promises: Map[NodeId, Promise] = Map()
     accepted: frozenset[tuple[NodeId, Values]] = frozenset()
@@ -185,16 +185,17 @@ class Leader(Actor):
     def on_inquire(self, ctx: Context, src: NodeId, m: Inquire) -> None:
         if self.outcome is not None:
             return ctx.send(src, NEWS[self.outcome])
-        self.alert = not self.alert
-        if self.alert:
-            ctx.broadcast(frozenset(self.tx.participants) - {src}, Prepare())
-        else:  # somebody has waited for long
-            ctx.set_timer("lead", LEAD_MS)
+        if self.inquiries == 2:
+            return ctx.ignore("about to lead")  # or many who inquire would put it off for ever
+        self.inquiries += 1
+        if self.inquiries == 2:  # somebody has waited for long
+            return ctx.set_timer("lead", LEAD_MS)
+        ctx.broadcast(frozenset(self.tx.participants) - {src}, Prepare())
 
     def on_timer(self, ctx: Context, timer: str) -> None:
         if self.rounds_max and self.round >= self.rounds_max:
             return ctx.ignore("no rounds left")
-        self.round, self.asking = self.round + 1, True
+        self.round, self.inquiries, self.asking = self.round + 1, 0, True
         self.promises, self.accepted = Map(), frozenset()
         ctx.broadcast(self.tx.acceptors.nodes, Lead(self.ballot))
 
@@ -251,9 +252,7 @@ def world(
         alone = apart or (role in rms and not colocated)
         return role if alone else "n" + role.strip("rmal")
 
-    roles: list[Actor] = [
-        Participant(rm, leads[0], rm == "rm1", inquires=True, tx=tx) for rm in rms
-    ]
+    roles: list[Actor] = [Participant(rm, leads[0], rm == "rm1", True, tx=tx) for rm in rms]
     roles += [Acceptor(name, tx, rms if faster else leads[:1]) for name in acceptors]
     roles += [Leader(name, tx, rounds) for name in leads]
     return World(
