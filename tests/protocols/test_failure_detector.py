@@ -56,7 +56,7 @@ def node(watch: Watch = UNHEARD, patience: Patience = Patience.GROWS, life: int 
 
 
 def asking(**fields: int) -> Watch:
-    return Watch(**({"life": 1, "probe": 4, "tries": 1} | fields))  # type: ignore[arg-type]
+    return Watch(**({"life": 1, "number": 4, "tries": 1} | fields))  # type: ignore[arg-type]
 
 
 def waits(ms: int) -> SetTimer:
@@ -68,7 +68,7 @@ REST = SetTimer("n2", REST_MS)
 
 def test_a_life_is_counted_on_disk_before_anybody_is_asked() -> None:
     after, effects = Node("n1", GROUP, Patience.GROWS, 10).step(Start())
-    assert after == node(Watch(probe=1, tries=1))
+    assert after == node(Watch(number=1, tries=1))
     record = Persist((Change("life", 1),))
     assert effects == (record, Output(Began(1)), Send("n2", Ping(1)), waits(10))
 
@@ -76,7 +76,7 @@ def test_a_life_is_counted_on_disk_before_anybody_is_asked() -> None:
 def test_whoever_was_gone_says_that_it_is_back() -> None:
     before = node(life=1).restart(Node("n1", GROUP, Patience.GROWS, 10))
     after, effects = before.step(Start(recovered=True))
-    assert (after.life, after.watches) == (2, Map({"n2": Watch(probe=1, tries=1)}))
+    assert (after.life, after.watches) == (2, Map({"n2": Watch(number=1, tries=1)}))
     assert Send("n2", Back(2)) in effects
 
 
@@ -86,14 +86,14 @@ def test_a_ping_is_answered_with_the_life_that_this_is() -> None:
 
 
 def test_the_first_answer_tells_which_life_the_other_is_in() -> None:
-    after, effects = node(Watch(probe=1, tries=1)).step(Receive("n2", Pong(1, 5)))
-    assert after == node(Watch(life=5, probe=1, answered=1))
+    after, effects = node(Watch(number=1, tries=1)).step(Receive("n2", Pong(1, 5)))
+    assert after == node(Watch(life=5, number=1, answered=1))
     assert effects == (Output(Trusted("n2", 5)), REST)
 
 
 def test_a_node_that_has_answered_is_asked_again_after_a_rest() -> None:
     after, effects = node(asking(tries=0)).step(Timeout("n2"))
-    assert after == node(asking(probe=5))
+    assert after == node(asking(number=5))
     assert effects == (Send("n2", Ping(5)), waits(10))
 
 

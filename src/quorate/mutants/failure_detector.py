@@ -136,7 +136,7 @@ MUTANTS = (
         "gives_up",
         "a node that is suspected is not asked again",
         eventual_accuracy.name,
-        _swap(GivesUp, failure_detector.world),
+        _swap(GivesUp, failure_detector.world, nodes=2),
     ),
     _mutant(
         "asks_once",
@@ -148,6 +148,6 @@ MUTANTS = (
         "says_it_once",
         "a node that was gone says so once, and not in its answers",
         notification.name,
-        _swap(SaysItOnce, failure_detector.world),
+        _swap(SaysItOnce, failure_detector.world, nodes=2),
     ),
 )

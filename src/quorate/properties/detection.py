@@ -116,3 +116,12 @@ honesty = always("only lives that began are trusted", _honest)
 
 noticed = sometimes("a failure is noticed", lambda view: any(view.stated(Suspected)))
 """Some run suspects a node."""
+
+PROMISES = (completeness, eventual_accuracy, notification, honesty, noticed)
+"""What a detector promises whose time-outs suffice from some time on."""
+
+ACCURATE = (strong_accuracy, notification, honesty, noticed, completeness)
+"""What is asked of one that is accurate but not live: it keeps all but the last."""
+
+LIVE = (completeness, notification, honesty, noticed, eventual_accuracy, strong_accuracy)
+"""What is asked of one that is live but not accurate: it keeps all but the last two."""

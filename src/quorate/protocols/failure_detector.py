@@ -29,16 +29,13 @@ import msgspec
 from quorate.kernel import Context, Map, Message, NodeId, Stable, Threshold, World
 from quorate.properties.cost import Cost
 from quorate.properties.detection import (
+    ACCURATE,
+    LIVE,
+    PROMISES,
     Began,
     Detector,
     Suspected,
     Trusted,
-    completeness,
-    eventual_accuracy,
-    honesty,
-    noticed,
-    notification,
-    strong_accuracy,
 )
 
 TRIES = 3
@@ -75,18 +72,17 @@ class Watch(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     life: int = 0
     suspected: bool = False
     mistakes: int = 0
-    probe: int = 0
+    number: int = 0  # of the latest probe, or heartbeat
     tries: int = 0
-    answered: int = 0  # probes in a row
+    answered: int = 0  # probes, or heartbeats that came in time, in a row
 
 
-class Node(Detector):
-    """Pings the others, and answers their pings."""
+class Monitor(Detector):
+    """What every detector has: it counts its lives, and takes note of those of the others."""
 
     group: Threshold  # whoever is left goes on: one node is enough
     patience: Patience
     wait_ms: int
-    probes_max: int = 0
     life: Stable[int] = 0
     watches: Map[NodeId, Watch] = Map()
 
@@ -102,67 +98,19 @@ class Node(Detector):
     def steady(self, node: NodeId) -> int:
         return self.watches[node].answered
 
+    def note(self, node: NodeId, **news: int) -> None:
+        self.watches = self.watches.put(node, msgspec.structs.replace(self.watches[node], **news))
+
     def on_start(self, ctx: Context, recovered: bool) -> None:
         self.life += 1
         ctx.output(Began(self.life))
         self.watches = Map((node, Watch()) for node in self.monitored())
         if self.life > 1:
             ctx.broadcast(self.monitored(), Back(self.life))
-        for node in self.monitored():
-            self.probe(ctx, node)
+        self.begin(ctx)
 
-    def note(self, node: NodeId, **news: int) -> None:
-        self.watches = self.watches.put(node, msgspec.structs.replace(self.watches[node], **news))
-
-    # Asking.
-
-    def probe(self, ctx: Context, node: NodeId) -> None:
-        probe = self.watches[node].probe + 1
-        if self.probes_max and probe > self.probes_max:
-            return ctx.ignore("no probes left")
-        self.note(node, probe=probe, tries=0)
-        self.ping(ctx, node)
-
-    def ping(self, ctx: Context, node: NodeId) -> None:
-        watch = self.watches[node]
-        ctx.send(node, Ping(watch.probe))
-        self.note(node, tries=min(watch.tries + 1, TRIES))
-        grown = watch.mistakes if self.patience is Patience.GROWS else 0
-        ctx.set_timer(node, (self.wait_ms << grown, self.wait_ms << grown))
-
-    def on_timer(self, ctx: Context, timer: str) -> None:
-        watch = self.watches[timer]
-        if not watch.tries:
-            self.probe(ctx, timer)
-        elif watch.tries < TRIES or self.patience is Patience.ENDLESS:
-            self.ping(ctx, timer)
-        else:
-            self.suspect(ctx, timer)
-
-    def suspect(self, ctx: Context, node: NodeId) -> None:
-        """Nothing came, with retries: it has failed, or else it is a mistake."""
-        ctx.output(Suspected(node, self.watches[node].life))
-        self.note(node, suspected=True, answered=0)
-        self.rest(ctx, node)
-
-    def rest(self, ctx: Context, node: NodeId) -> None:
-        self.note(node, tries=0)
-        ctx.set_timer(node, REST_MS)
-
-    # Answering.
-
-    def on_ping(self, ctx: Context, src: NodeId, m: Ping) -> None:
-        ctx.send(src, Pong(m.probe, self.life))
-
-    def on_pong(self, ctx: Context, src: NodeId, m: Pong) -> None:
-        if m.life < self.watches[src].life:
-            return ctx.ignore("a life that is over")
-        self.hear(ctx, src, m.life)
-        watch = self.watches[src]
-        if m.probe != watch.probe or not watch.tries:
-            return ctx.ignore("not the open probe")
-        self.note(src, answered=watch.answered + 1)
-        self.rest(ctx, src)
+    def begin(self, ctx: Context) -> None:
+        raise NotImplementedError
 
     def on_back(self, ctx: Context, src: NodeId, m: Back) -> None:
         if m.life <= self.watches[src].life:
@@ -180,21 +128,84 @@ class Node(Detector):
         mistaken = watch.suspected and not gone
         self.note(node, life=life, suspected=False, mistakes=watch.mistakes + mistaken)
 
+    def suspect(self, ctx: Context, node: NodeId) -> None:
+        """Nothing came: it has failed, or else it is a mistake."""
+        ctx.output(Suspected(node, self.watches[node].life))
+        self.note(node, suspected=True, answered=0)
 
-PROPERTIES = (completeness, eventual_accuracy, notification, honesty, noticed)
+    def waits_ms(self, node: NodeId) -> int:
+        grown = self.watches[node].mistakes if self.patience is Patience.GROWS else 0
+        return self.wait_ms << grown
+
+
+class Node(Monitor):
+    """Pings the others, and answers their pings."""
+
+    probes_max: int = 0
+
+    def begin(self, ctx: Context) -> None:
+        for node in self.monitored():
+            self.probe(ctx, node)
+
+    # Asking.
+
+    def probe(self, ctx: Context, node: NodeId) -> None:
+        probe = self.watches[node].number + 1
+        if self.probes_max and probe > self.probes_max:
+            return ctx.ignore("no probes left")
+        self.note(node, number=probe, tries=0)
+        self.ping(ctx, node)
+
+    def ping(self, ctx: Context, node: NodeId) -> None:
+        watch = self.watches[node]
+        ctx.send(node, Ping(watch.number))
+        self.note(node, tries=min(watch.tries + 1, TRIES))
+        ctx.set_timer(node, (self.waits_ms(node), self.waits_ms(node)))
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        watch = self.watches[timer]
+        if not watch.tries:
+            self.probe(ctx, timer)
+        elif watch.tries < TRIES or self.patience is Patience.ENDLESS:
+            self.ping(ctx, timer)
+        else:
+            self.suspect(ctx, timer)
+
+    def suspect(self, ctx: Context, node: NodeId) -> None:
+        super().suspect(ctx, node)
+        self.rest(ctx, node)
+
+    def rest(self, ctx: Context, node: NodeId) -> None:
+        self.note(node, tries=0)
+        ctx.set_timer(node, REST_MS)
+
+    # Answering.
+
+    def on_ping(self, ctx: Context, src: NodeId, m: Ping) -> None:
+        ctx.send(src, Pong(m.probe, self.life))
+
+    def on_pong(self, ctx: Context, src: NodeId, m: Pong) -> None:
+        if m.life < self.watches[src].life:
+            return ctx.ignore("a life that is over")
+        self.hear(ctx, src, m.life)
+        watch = self.watches[src]
+        if m.probe != watch.number or not watch.tries:
+            return ctx.ignore("not the open probe")
+        self.note(src, answered=watch.answered + 1)
+        self.rest(ctx, src)
+
+
+PROPERTIES = PROMISES
 
 
 def world(
     nodes: int = 3, patience: Patience = Patience.GROWS, wait_ms: int = 20, probes: int = 0
 ) -> World:
-    """Nodes n1…, which all watch each other, with a time-out of `wait_ms` at first.
-
-    0 probes: no end.
-    """
+    """Nodes n1…, all watching each other; a time-out of `wait_ms` at first; 0 probes: no end."""
     names = tuple(f"n{i}" for i in range(1, nodes + 1))
     group = Threshold(names, 1)
     return World(
-        processes=tuple(Node(name, group, patience, wait_ms, probes) for name in names),
+        processes=tuple(Node(name, group, patience, wait_ms, probes_max=probes) for name in names),
         properties=PROPERTIES,
         bounds=(f"each node probes each other {probes} times",) if probes else (),
     )
@@ -208,16 +219,13 @@ def small(nodes: int = 2, probes: int = 1, crashes: int = 1) -> World:
 def accurate(nodes: int = 3, probes: int = 0, crashes: int = 0) -> World:
     """Accurate but not live: whoever stops for good is never suspected."""
     base = world(nodes, Patience.ENDLESS, probes=probes)
-    kept = (strong_accuracy, notification, honesty, noticed)
-    return msgspec.structs.replace(base, properties=(*kept, completeness), crashes=crashes)
+    return msgspec.structs.replace(base, properties=ACCURATE, crashes=crashes)
 
 
 def live(nodes: int = 3, wait_ms: int = 1, probes: int = 0, crashes: int = 0) -> World:
     """Live but not accurate: a time-out below what messages take, and it stays so."""
     base = world(nodes, Patience.FIXED, wait_ms, probes)
-    kept = (completeness, notification, honesty, noticed)
-    lost = (eventual_accuracy, strong_accuracy)
-    return msgspec.structs.replace(base, properties=(*kept, *lost), crashes=crashes)
+    return msgspec.structs.replace(base, properties=LIVE, crashes=crashes)
 
 
 def cost(nodes: int) -> Cost:
