@@ -28,6 +28,7 @@ from quorate.kernel import (
     UsageError,
     address,
     forces,
+    instance,
     messages_of,
     roles_of,
     unforced_after,
@@ -178,3 +179,27 @@ def test_unforced_writes_pile_up_until_a_forced_one_settles_them() -> None:
 
 def test_the_messages_of_actors_are_listed_by_name() -> None:
     assert messages_of((pair(), Restless("r"))) == (Answer, Ask)
+
+
+class Reporter(Actor):
+    heard: tuple[tuple[NodeId, int], ...] = ()
+
+    def on_told(self, ctx: Context, role: NodeId, fact: Fact) -> None:
+        assert isinstance(fact, Learned)
+        self.heard = (*self.heard, (role, fact.number))
+        ctx.output(Learned(10 * fact.number))
+
+
+def test_what_an_instance_states_is_told_to_the_role_that_runs_it_and_to_nobody_else() -> None:
+    inner = instance("r", "ask")
+    process = Process("node", (Reporter("r"), Asker(inner, "h"), Helper("h")))
+    after, effects = process.step(For(inner, Start()))
+    assert after.actors[0] == Reporter("r", ((inner, 1),))
+    outputs = [effect for effect in effects if type(effect.effect) is Output]  # type: ignore
+    assert outputs == [By("r", Output(Learned(10)))]
+
+
+def test_a_role_that_nobody_runs_states_to_the_outside_world() -> None:
+    process = Process("node", (Asker(instance("elsewhere", "ask"), "h"), Helper("h")))
+    _, effects = process.step(For("elsewhere.ask", Start()))
+    assert By("elsewhere.ask", Output(Learned(1))) in effects

@@ -37,6 +37,12 @@ def test_synchronous_delays_keep_the_bound() -> None:
     assert BOUND_US * 0.9 < max(took) <= BOUND_US
 
 
+def test_synchronous_delays_keep_the_bound_whatever_has_priority() -> None:
+    took = [delay for _, delay in _delays("synchronous", scheduler="pct")]
+    assert len(took) == 2_000
+    assert (min(took) >= 500, max(took)) == (True, BOUND_US)
+
+
 def test_asynchronous_delays_are_finite_and_exceed_any_bound() -> None:
     took = sorted(delay for _, delay in _delays("asynchronous"))
     assert len(took) == 2_000

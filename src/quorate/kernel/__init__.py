@@ -31,15 +31,18 @@ from quorate.kernel.events import (
     Receive,
     Start,
     Timeout,
+    Told,
     core,
 )
 from quorate.kernel.process import (
     Process,
     address,
     forces,
+    instance,
     messages_of,
     placed,
     roles_of,
+    runner_of,
     unforced_after,
     until_send,
     unwrapped,

@@ -25,7 +25,7 @@ from quorate.kernel.effects import (
     SetTimer,
 )
 from quorate.kernel.errors import UsageError
-from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout
+from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout, Told
 from quorate.kernel.values import Fact, Map, Message, NodeId, refuse_mutable
 
 
@@ -106,6 +106,9 @@ class Actor(msgspec.Struct, gc=False):
 
     def on_choice(self, ctx: Context, key: str, value: int | str) -> None:
         """A choice that this actor asked for was made."""
+
+    def on_told(self, ctx: Context, role: NodeId, fact: Fact) -> None:
+        """An instance that this actor runs stated a fact."""
 
     def __hash__(self) -> int:
         return hash((type(self), msgspec.structs.astuple(self)))
@@ -202,6 +205,8 @@ def _happen(new: Actor, ctx: Context, event: Event) -> None:
         new.on_choice(ctx, event.key, event.value)
     elif type(event) is Start:
         new.on_start(ctx, event.recovered)
+    elif type(event) is Told:
+        new.on_told(ctx, event.role, event.fact)
     else:
         raise UsageError(f"{type(new).__name__} {new.me} cannot take {event!r}")
 
@@ -243,7 +248,7 @@ def _build(cls: type[Actor]) -> Plan:
                 durable[extra["durable"]].append(field)
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]] = {}
     for name, function in inspect.getmembers(cls, inspect.isfunction):
-        if not name.startswith("on_") or name in ("on_start", "on_timer", "on_choice"):
+        if not name.startswith("on_") or hasattr(Actor, name):
             continue
         bound = typing.get_type_hints(function).get("m")
         kinds = typing.get_args(bound) or (bound,)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.kernel.values import Message, NodeId
+from quorate.kernel.values import Fact, Message, NodeId
 
 
 class Start(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
@@ -33,6 +33,13 @@ class Choice(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
 
     key: str
     value: int | str
+
+
+class Told(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+    """`role`, an instance that this one runs within its process, stated `fact`."""
+
+    role: NodeId
+    fact: Fact
 
 
 class At(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
@@ -66,7 +73,7 @@ class Crash(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     unheard: int = 0
 
 
-Event = Start | Receive | Timeout | Choice | At | For
+Event = Start | Receive | Timeout | Choice | Told | At | For
 Happening = Event | Crash
 
 

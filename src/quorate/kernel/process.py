@@ -8,9 +8,9 @@ from typing import Any, Self
 import msgspec
 
 from quorate.kernel.actor import Actor, Timed, plan_of
-from quorate.kernel.effects import By, Effect, Persist, Send
+from quorate.kernel.effects import By, Effect, Output, Persist, Send
 from quorate.kernel.errors import ProtocolBug, UsageError
-from quorate.kernel.events import At, Event, For, Receive, Start
+from quorate.kernel.events import At, Event, For, Receive, Start, Told
 from quorate.kernel.values import NodeId
 
 LOCAL_DELIVERIES_MAX = 10_000
@@ -20,7 +20,9 @@ class Process(Actor, gc=False):
     """Several roles on one node: they crash together, and talk to each other without messages.
 
     What one role sends to another is delivered within the same step, in order; every Persist of
-    the step comes ahead of everything that leaves it.
+    the step comes ahead of everything that leaves it. A role named `instance(role, …)` is run by
+    `role`: what it states is told to that one, in place of the outside world. So a protocol is made
+    of instances of others, which find each other across nodes by the names of their roles.
     """
 
     actors: tuple[Actor, ...]
@@ -48,6 +50,8 @@ class Process(Actor, gc=False):
             for effect in effects:
                 if type(effect) is Send and effect.to in roles:
                     queue.append((effect.to, Receive(role, effect.msg)))
+                elif type(effect) is Output and runner_of(role) in roles:
+                    queue.append((runner_of(role), Told(role, effect.fact)))
                 else:
                     (persists if type(effect) is Persist else others).append(By(role, effect))
         new = msgspec.structs.replace(self, actors=tuple(roles.values()))
@@ -66,6 +70,16 @@ class Process(Actor, gc=False):
             for actor, first, part in zip(self.actors, boot.actors, kept, strict=True)
         ]
         return msgspec.structs.replace(boot, actors=tuple(actors))
+
+
+def instance(role: NodeId, name: str) -> NodeId:
+    """The name of the role that is `role`'s part in the instance `name` of another protocol."""
+    return f"{role}.{name}"
+
+
+def runner_of(role: NodeId) -> NodeId:
+    """The role that runs this one as an instance; "" if none does."""
+    return role.rpartition(".")[0]
 
 
 def placed(roles: Iterable[Actor], node_of: Callable[[NodeId], NodeId]) -> tuple[Actor, ...]:

@@ -1,15 +1,31 @@
-"""Consensus: what it means to agree on one value.
+"""Consensus: what it means to agree, in the lecture's three variants.
 
-Source: the lecture, "Properties for Correct Consensus"; Chandra and Toueg, JACM 43(2) 1996.
+All of them ask for agreement and for termination; which value is the right one is what they differ
+in. C, consensus: one that was proposed. BG, command consensus: the commander's. IC, interactive
+consistency: a vector of what each node proposed.
+
+Source: the lecture, "Properties for Correct Consensus" and "Variant I" to "Variant III"; Chandra
+and Toueg, JACM 43(2) 1996; Coulouris, Dollimore and Kindberg, Distributed Systems, section 15.5.
 """
 
 from __future__ import annotations
 
-from quorate.kernel import Fact, Request, View, always, eventually, sometimes
+from typing import Any
+
+from quorate.kernel import Fact, NodeId, Request, View, always, eventually, runner_of, sometimes
+
+Vector = tuple[tuple[NodeId, str], ...]
+"""Each node with the value that it is known to have proposed, in the order of the nodes."""
 
 
 class Proposed(Request, frozen=True):
     """This node wants `value` to be decided."""
+
+    value: str
+
+
+class Commanded(Request, frozen=True):
+    """This node is the commander: it wants everyone to decide `value`."""
 
     value: str
 
@@ -20,6 +36,26 @@ class Decided(Fact, frozen=True):
     value: str
 
 
+class Collected(Fact, frozen=True):
+    """This node decided that these are the values of all, for good."""
+
+    vector: Vector
+
+
+class Failed(Fact, frozen=True):
+    """This node has failed, so that it is not a correct one; it takes no further part."""
+
+
+def _decisions(view: View) -> list[tuple[NodeId, Any]]:
+    """Who decided what: a value, or a vector."""
+    values: list[tuple[NodeId, Any]] = [(n, fact.value) for n, fact in view.stated(Decided)]
+    return values + [(node, fact.vector) for node, fact in view.stated(Collected)]
+
+
+def _failed(view: View) -> set[NodeId]:
+    return {node for node, _ in view.stated(Failed)}
+
+
 def _decided(view: View) -> set[str]:
     return {fact.value for _, fact in view.stated(Decided)}
 
@@ -28,14 +64,70 @@ def _proposed(view: View) -> set[str]:
     return {fact.value for _, fact in view.stated(Proposed)}
 
 
-agreement = always("agreement", lambda view: len(_decided(view)) <= 1)
+def _agree(view: View) -> bool:
+    return len({value for _, value in _decisions(view)}) <= 1
+
+
+def _correct_agree(view: View) -> bool:
+    failed = _failed(view)
+    return len({value for node, value in _decisions(view) if node not in failed}) <= 1
+
+
+def _unanimous(view: View) -> bool:
+    failed = _failed(view)
+    wishes = {fact.value for node, fact in view.stated(Proposed) if node not in failed}
+    chosen = {fact.value for node, fact in view.stated(Decided) if node not in failed}
+    return len(wishes) != 1 or chosen <= wishes
+
+
+def _obedient(view: View) -> bool:
+    failed = _failed(view)
+    orders = {fact.value for node, fact in view.stated(Commanded) if node not in failed}
+    return not orders or _decided(view) <= orders
+
+
+def _truthful(view: View) -> bool:
+    said = {(node, fact.value) for node, fact in view.stated(Proposed)}
+    return all(said.issuperset(fact.vector) for _, fact in view.stated(Collected))
+
+
+def _complete(view: View) -> bool:
+    failed = _failed(view)
+    said = {(node, fact.value) for node, fact in view.stated(Proposed) if node not in failed}
+    return all(said.issubset(fact.vector) for _, fact in view.stated(Collected))
+
+
+def _all_decided(view: View) -> bool:
+    live = {name for name in view.actors if runner_of(name) not in view.actors}
+    return live - _failed(view) <= {node for node, _ in _decisions(view)}
+
+
+agreement = always("agreement", _agree)
 """No two nodes decide differently, whatever happens to them afterwards (uniform agreement)."""
 
-validity = always("validity", lambda view: _decided(view) <= _proposed(view))
-"""What is decided was proposed by some node."""
+plain_agreement = always("agreement of the correct", _correct_agree)
+"""No two nodes that do not fail decide differently."""
 
-decision = sometimes("decision is reachable", lambda view: bool(_decided(view)))
+validity = always("validity", lambda view: _decided(view) <= _proposed(view))
+"""C: what is decided was proposed by some node."""
+
+unanimity = always("unanimity", _unanimous)
+"""C: if all nodes that do not fail propose the same, they decide that."""
+
+obedience = always("obedience", _obedient)
+"""BG: if the commander does not fail, what it commands is decided."""
+
+truth = always("truth", _truthful)
+"""IC: what a vector says of a node is what that node proposed."""
+
+completeness = always("completeness", _complete)
+"""IC: of each node that does not fail, every vector says what it proposed."""
+
+decision = sometimes("decision is reachable", lambda view: bool(_decisions(view)))
 """The check that a world is not empty: some run decides."""
 
-termination = eventually("termination", lambda view: bool(_decided(view)))
+termination = eventually("termination", lambda view: bool(_decisions(view)))
 """Once faults have ceased, some node decides."""
+
+full_termination = eventually("termination of all", _all_decided, states=True)
+"""In the end, every node that has not failed decides."""

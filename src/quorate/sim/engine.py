@@ -110,6 +110,7 @@ class Simulation:
 
     def start(self) -> None:
         """Every node begins; faults are put on the calendar."""
+        self.nemesis.arm()
         for node in self.nodes:
             self.take(node, Start())
         self.nemesis.start()

@@ -44,12 +44,16 @@ class Nemesis:
         for node in self._draw.sample(fit, min(self._faults.slow_nodes, len(fit))):
             node.lag_us = self._draw.randint(*self._faults.lag_us)
 
-    def start(self) -> None:
-        """Put the first fault of each kind on the calendar."""
+    def arm(self) -> None:
+        """Say who stops within which of its steps: that may be its first one."""
         nodes = self._simulation.nodes
         for node in self._draw.sample(nodes, min(self._faults.stop_points, len(nodes))):
             node.fuse = self._draw.randint(1, self._faults.stop_within)
             node.last_life = True
+
+    def start(self) -> None:
+        """Put the first fault of each kind on the calendar."""
+        nodes = self._simulation.nodes
         fit = [node for node in nodes if node.may_fail and not node.fuse]
         for node in self._draw.sample(fit, min(self._faults.crash_points, len(fit))):
             node.fuse = self._draw.randint(0, self._faults.crash_within)

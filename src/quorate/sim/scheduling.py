@@ -8,7 +8,8 @@ Chains   the first message that a step sends goes on with the chain of the messa
          handled; every other begins a chain. Each chain has a priority; at d - 1 points, drawn
          among the messages, the chain that sends falls behind all others
 Deviation  a priority is a delay: timers never end, so that a strict order would starve whoever is
-         last. The bound of the paper on the chance to find a bug therefore does not carry over
+         last. The bound of the paper on the chance to find a bug therefore does not carry over.
+         Where links are synchronous, no priority takes longer than their bound allows
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quorate.kernel import Event
-from quorate.sim.faults import Faults, Scheduler
+from quorate.sim.faults import Faults, Scheduler, Timing
 from quorate.sim.forwarding import Graph
 from quorate.sim.network import Links
 from quorate.sim.topology import FULL
@@ -52,15 +53,19 @@ class Prioritised(Links):
         self._prioritises = faults.scheduler is Scheduler.PCT
         super().set(faults)
         self.open = self.open and not self._prioritises
+        self._most = self._last = faults.delay_us[1]
+        if faults.timing is not Timing.SYNCHRONOUS:
+            self._most = faults.slow_us + self._least
+            self._last = LAST * self._most
 
     def send(self, source: Node, target: Node, event: Event) -> None:
         if not self._prioritises:
             return super().send(source, target, event)
         self._messages += 1
         chain, self._chain = self._chain, None
-        most = self._faults.slow_us + self._least
+        most = self._most
         if self._messages in self._points:
-            chain = LAST * most
+            chain = self._last
         elif chain is None:
             chain = int(self._least * (most / self._least) ** self._draw()) if self._least else most
         self._taken = chain
