@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from quorate.kernel import UsageError, World
 from quorate.properties.commit import ending
 from quorate.protocols import build_world
 from quorate.protocols.two_phase_commit import INQUIRE_MS
-from quorate.sim.exact import Down, Fate, Fault, Moment, Pause, Ran, run_exactly
+from quorate.sim.exact import Down, Fate, Fault, Moment, Pause, Ran, Split, run_exactly
 
 WORLD = build_world("two_phase_commit", settings={"participants": 2})
 COMMITS = Moment(node="tm", event="commit")
@@ -76,9 +77,25 @@ def test_a_message_arrives_never_or_late_or_twice() -> None:
     assert commits(1, 7) == [4, 10]
     assert commits(2) == [5]
     assert commits() == [sum(INQUIRE_MS) // 2 + 2]  # it inquired
-    isolated = ran(Fate(arrives_ms=(), of="rm1", since_ms=3))
-    assert times_ms(isolated, "rm1 ←") == []
-    assert times_ms(isolated, "tm ← rm1") == [1]
+
+
+def test_nothing_passes_between_two_sides_or_nothing_out_of_one() -> None:
+    alone = frozenset({"rm1"})
+    cut = ran(Split(side=alone, since_ms=3))
+    assert times_ms(cut, "rm1 ←") == []
+    assert times_ms(cut, "tm ← rm1") == [1]
+    healed = ran(Split(side=alone, since_ms=3, until_ms=1_000))
+    assert min(times_ms(healed, "rm1 ← tm Commit")) > 1_000
+    mute = ran(Split(side=frozenset({"rm2"}), mute=True))
+    assert times_ms(mute, "rm2 ← tm Prepare") != []
+    assert times_ms(mute, "tm ← rm2") == []
+
+
+def test_what_is_sent_after_a_late_message_overtakes_it_unless_the_link_keeps_the_order() -> None:
+    late = Fate(arrives_ms=(900,), message="Prepare", to="rm2")
+    for in_order, first in ((False, "Abort"), (True, "Prepare")):
+        run = ran(msgspec.structs.replace(late, in_order=in_order))
+        assert lines(run, "rm2")[1] == f"rm2 ← tm {first}()"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ class Participant(two_phase_commit.Participant, kw_only=True):
     """As in two-phase commit; when it hears nothing, it takes over in order of succession."""
 
     succession: tuple[NodeId, ...]
+    asks: bool = True
     precommitted: Stable[bool] = False
     states: Map[NodeId, Standing] = Map()
     unacknowledged: frozenset[NodeId] | None = None
@@ -132,7 +133,7 @@ class Participant(two_phase_commit.Participant, kw_only=True):
     def on_timer(self, ctx: Context, timer: str) -> None:
         if timer == "suspect":
             self.states = Map({self.me: self.standing})
-            ctx.broadcast(self.others, Ask())
+            ctx.broadcast(self.others if self.asks else (), Ask())
             ctx.set_timer("collect", COLLECT_MS)
         elif timer == "collect":
             self.conclude(ctx)
@@ -200,10 +201,13 @@ class Participant(two_phase_commit.Participant, kw_only=True):
 PROPERTIES = two_phase_commit.PROPERTIES
 
 
-def world(participants: int = 3) -> World:
-    """Coordinator tm, and participants rm1…, of which the first prepares without being asked."""
+def world(participants: int = 3, asks: bool = True) -> World:
+    """Coordinator tm, and participants rm1…, of which the first prepares without being asked.
+
+    `asks`: who hears nothing asks the others, or else goes by its own standing alone.
+    """
     names = tuple(f"rm{i}" for i in range(1, participants + 1))
-    works = (Participant(name, "tm", name == "rm1", succession=names) for name in names)
+    works = (Participant(name, "tm", name == "rm1", succession=names, asks=asks) for name in names)
     return World(
         processes=(Coordinator("tm", frozenset(names), frozenset(names[1:])), *works),
         properties=PROPERTIES,
@@ -211,12 +215,12 @@ def world(participants: int = 3) -> World:
     )
 
 
-def asynchronous(participants: int = 2, crashes: int = 0) -> World:
+def asynchronous(participants: int = 2, crashes: int = 0, asks: bool = True) -> World:
     """Where a time-out may come while a message is still under way: it disagrees.
 
     Its links lose nothing; `--network set` lets them lose and delay what they like.
     """
-    base = world(participants)
+    base = world(participants, asks)
     return World(
         processes=base.processes, properties=PROPERTIES, network=Network.FIFO, crashes=crashes
     )

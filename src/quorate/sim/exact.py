@@ -80,21 +80,30 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
     """When messages arrive, in ms after they were sent: () never, (1, 1) twice.
 
-    All of a class, or from one role, or to one, or `of` one, which are both; or only the `nth` of
-    these, or only those that are sent from `since_ms` on. "" and 0 stand for any. The first fate
-    that fits a message is its own.
+    All of a class, or from one role, or to one ("": any), or only the `nth` of these (0: all). The
+    first fate that fits a message is its own. `in_order`: what the same role sends to the same one
+    afterwards does not overtake it.
     """
 
     arrives_ms: tuple[int, ...]
     message: str = ""
     src: NodeId = ""
     to: NodeId = ""
-    of: NodeId = ""
     nth: int = 0
+    in_order: bool = False
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing that is sent from `since_ms` up to `until_ms` (0: ever after) passes between the
+    roles of one `side` and all others; if it is `mute`, only what that side sends is lost."""
+
+    side: frozenset[NodeId]
     since_ms: int = 0
+    until_ms: int = 0
+    mute: bool = False
 
 
-Fault = Down | Pause | Fate
+Fault = Down | Pause | Fate | Split
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -148,6 +157,7 @@ class _Play:
         self._taken: Counter[Moment] = Counter()
         self._fitted: Counter[Fate] = Counter()
         self._sent: Counter[tuple[str, NodeId, NodeId]] = Counter()
+        self._held_ms: dict[tuple[NodeId, NodeId], int] = {}  # until when a link brings nothing
         self._asleep_ms: dict[NodeId, int] = {}
         self._hosts = {
             role.me: player
@@ -232,10 +242,11 @@ class _Play:
     def _let_out(self, player: Player, role: NodeId, effect: Effect) -> None:
         match effect:
             case Send(to, msg) if to in self._hosts:
+                host, event = self.stage.arrival((role, to, msg))
                 for after_ms in self._fate((role, to, msg)):
-                    host, event = self.stage.arrival((role, to, msg))
-                    after_ms = 0 if host is player else after_ms
-                    self._push(self._now_ms + after_ms, host.boot.me, event, len(self.records) - 1)
+                    at_ms = max(self._now_ms + after_ms, self._held_ms.get((role, to), 0))
+                    at_ms = self._now_ms if host is player else at_ms
+                    self._push(at_ms, host.boot.me, event, len(self.records) - 1)
             case SetTimer(timer, (least, most)):
                 # Nodes differ, or else two that take turns would collide for ever.
                 names = list(self.stage.players)
@@ -257,20 +268,30 @@ class _Play:
         self._sent[kind, src, to] += 1
         nth = self._sent[kind, src, to]
         self.messages.append(Fate(arrives_ms=(DELAY_MS,), message=kind, src=src, to=to, nth=nth))
-        for fate in self.faults:
-            if (
-                isinstance(fate, Fate)
-                and fate.message in ("", kind)
-                and fate.src in ("", src)
-                and fate.to in ("", to)
-                and fate.of in ("", src, to)
-                and fate.since_ms <= self._now_ms
-            ):
-                self._fitted[fate] += 1
-                if fate.nth in (0, self._fitted[fate]):
-                    self.struck.add(fate)
-                    return fate.arrives_ms
+        cuts = [f for f in self.faults if isinstance(f, Split) and self._is_cut(f, src, to)]
+        if cuts:
+            self.struck.update(cuts)
+            return ()
+        for fault in self.faults:
+            if isinstance(fault, Fate) and _fits(fault, kind, src, to):
+                self._fitted[fault] += 1
+                if fault.nth in (0, self._fitted[fault]):
+                    self.struck.add(fault)
+                    if fault.in_order:
+                        self._held_ms[src, to] = self._now_ms + max(fault.arrives_ms, default=0)
+                    return fault.arrives_ms
         return (DELAY_MS,)
+
+    def _is_cut(self, split: Split, src: NodeId, to: NodeId) -> bool:
+        lasts = split.since_ms <= self._now_ms < (split.until_ms or self._now_ms + 1)
+        crosses = (src in split.side) > (to in split.side) or (
+            not split.mute and (src in split.side) < (to in split.side)
+        )
+        return lasts and crosses
+
+
+def _fits(fate: Fate, kind: str, src: NodeId, to: NodeId) -> bool:
+    return fate.message in ("", kind) and fate.src in ("", src) and fate.to in ("", to)
 
 
 def _name(event: Event) -> str:
