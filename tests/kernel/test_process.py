@@ -184,7 +184,7 @@ def test_the_messages_of_actors_are_listed_by_name() -> None:
 class Reporter(Actor):
     heard: tuple[tuple[NodeId, int], ...] = ()
 
-    def on_told(self, ctx: Context, role: NodeId, fact: Fact) -> None:
+    def on_stated(self, ctx: Context, role: NodeId, fact: Fact) -> None:
         assert isinstance(fact, Learned)
         self.heard = (*self.heard, (role, fact.number))
         ctx.output(Learned(10 * fact.number))

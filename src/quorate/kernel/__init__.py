@@ -31,7 +31,7 @@ from quorate.kernel.events import (
     Receive,
     Start,
     Timeout,
-    Told,
+    Stated,
     core,
 )
 from quorate.kernel.process import (

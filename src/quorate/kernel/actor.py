@@ -25,7 +25,7 @@ from quorate.kernel.effects import (
     SetTimer,
 )
 from quorate.kernel.errors import UsageError
-from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout, Told
+from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout, Stated
 from quorate.kernel.values import Fact, Map, Message, NodeId, refuse_mutable
 
 
@@ -107,7 +107,7 @@ class Actor(msgspec.Struct, gc=False):
     def on_choice(self, ctx: Context, key: str, value: int | str) -> None:
         """A choice that this actor asked for was made."""
 
-    def on_told(self, ctx: Context, role: NodeId, fact: Fact) -> None:
+    def on_stated(self, ctx: Context, role: NodeId, fact: Fact) -> None:
         """An instance that this actor runs stated a fact."""
 
     def __hash__(self) -> int:
@@ -205,8 +205,8 @@ def _happen(new: Actor, ctx: Context, event: Event) -> None:
         new.on_choice(ctx, event.key, event.value)
     elif type(event) is Start:
         new.on_start(ctx, event.recovered)
-    elif type(event) is Told:
-        new.on_told(ctx, event.role, event.fact)
+    elif type(event) is Stated:
+        new.on_stated(ctx, event.role, event.fact)
     else:
         raise UsageError(f"{type(new).__name__} {new.me} cannot take {event!r}")
 

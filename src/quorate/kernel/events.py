@@ -35,7 +35,7 @@ class Choice(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     value: int | str
 
 
-class Told(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+class Stated(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     """`role`, an instance that this one runs within its process, stated `fact`."""
 
     role: NodeId
@@ -73,7 +73,7 @@ class Crash(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
     unheard: int = 0
 
 
-Event = Start | Receive | Timeout | Choice | Told | At | For
+Event = Start | Receive | Timeout | Choice | Stated | At | For
 Happening = Event | Crash
 
 

@@ -10,7 +10,7 @@ import msgspec
 from quorate.kernel.actor import Actor, Timed, plan_of
 from quorate.kernel.effects import By, Effect, Output, Persist, Send
 from quorate.kernel.errors import ProtocolBug, UsageError
-from quorate.kernel.events import At, Event, For, Receive, Start, Told
+from quorate.kernel.events import At, Event, For, Receive, Start, Stated
 from quorate.kernel.values import NodeId
 
 LOCAL_DELIVERIES_MAX = 10_000
@@ -51,7 +51,7 @@ class Process(Actor, gc=False):
                 if type(effect) is Send and effect.to in roles:
                     queue.append((effect.to, Receive(role, effect.msg)))
                 elif type(effect) is Output and runner_of(role) in roles:
-                    queue.append((runner_of(role), Told(role, effect.fact)))
+                    queue.append((runner_of(role), Stated(role, effect.fact)))
                 else:
                     (persists if type(effect) is Persist else others).append(By(role, effect))
         new = msgspec.structs.replace(self, actors=tuple(roles.values()))
