@@ -30,8 +30,8 @@ from quorate.kernel.events import (
     Happening,
     Receive,
     Start,
-    Timeout,
     Stated,
+    Timeout,
     core,
 )
 from quorate.kernel.process import (

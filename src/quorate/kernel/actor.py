@@ -25,7 +25,7 @@ from quorate.kernel.effects import (
     SetTimer,
 )
 from quorate.kernel.errors import UsageError
-from quorate.kernel.events import At, Choice, Event, Receive, Start, Timeout, Stated
+from quorate.kernel.events import At, Choice, Event, Receive, Start, Stated, Timeout
 from quorate.kernel.values import Fact, Map, Message, NodeId, refuse_mutable
 
 
