@@ -82,6 +82,7 @@ UNFOUND = {
     ("chandra_toueg", "adopts_late"),
     ("chandra_toueg", "proposes_twice"),
     # Time-outs make good for these, where nodes do not come back and messages are not late.
+    ("command_consensus", "commander_comes_back_in_silence"),
     ("flooding_consensus", "comes_back_as_if_nothing_were"),
     ("flooding_consensus", "comes_back_in_silence"),
     ("flooding_consensus", "forgets_what_is_ahead"),

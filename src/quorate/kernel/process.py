@@ -74,6 +74,8 @@ class Process(Actor, gc=False):
 
 def instance(role: NodeId, name: str) -> NodeId:
     """The name of the role that is `role`'s part in the instance `name` of another protocol."""
+    if "." in name:
+        raise UsageError(f"an instance cannot be called {name!r}: leave out the dot")
     return f"{role}.{name}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.check import check
-from quorate.kernel import Header, Trace
+from quorate.kernel import Header, Network, Trace
 from quorate.protocols import build_world
 from quorate.sim import Task, campaign
 
@@ -62,6 +62,7 @@ def checked(
     settings: Mapping[str, Any] = {},
     mutant: str | None = None,
     crashes: int | None = None,
+    network: Network | None = None,
 ) -> Finding:
     """Explore a world to its end: how the property named `judged` fares."""
     header = Header(
@@ -74,7 +75,8 @@ def checked(
     built = build_world(protocol, header.world, header.settings, mutant)
     # Other properties may break as soon; which of two an engine meets first is up to it.
     only = tuple(prop for prop in built.properties if prop.name == judged)
-    result = check(msgspec.structs.replace(built, properties=only), crashes=crashes, header=header)
+    only_that = msgspec.structs.replace(built, properties=only)
+    result = check(only_that, crashes=crashes, network=network, header=header)
     verdict = next(each for each in result.verdicts if each.name == judged)
     found, detail = verdict.verdict, f"{result.distinct:,} states"
     if verdict.trace is not None:
@@ -85,6 +87,7 @@ def checked(
     words += ["--mutant", mutant] if mutant else [] if world == "small" else ["--world", world]
     words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     words += [] if crashes is None else ["--crashes", str(crashes)]
+    words += [] if network is None else ["--network", network.value]
     return Finding(
         what=f"{what}: {judged}",
         expected=expected,
@@ -104,12 +107,20 @@ def simulated(
     settings: Mapping[str, Any] = {},
     mutant: str | None = None,
     breaks: str = "",
+    faults: Mapping[str, Any] = {},
 ) -> Finding:
     """Run many seeds, each under weather of its own, which then clears: do all promises hold?
 
-    Unless `breaks` names one: then that one must break under some seed.
+    Unless `breaks` names one: then that one must break under some seed. `faults` are fault settings
+    that all seeds have in common.
     """
-    task = Task(protocol=protocol, world=world, settings=dict(settings), mutant=mutant)
+    task = Task(
+        protocol=protocol,
+        world=world,
+        settings=dict(settings),
+        mutant=mutant,
+        fault_settings=dict(faults),
+    )
     result = campaign(task, first=0, count=seeds, stop_at_failure=bool(breaks))
     broken = sorted({run.violated for run in result.failures if run.violated})
     if breaks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quorate.check.flp import BLOCKS, NEVER, flp
+from quorate.check.flp import BLOCKS, DISAGREES, NEVER, flp
 from quorate.kernel import Header
 from quorate.lecture.claim import Claim, Finding, checked, simulated
 from quorate.protocols import build_world
@@ -10,6 +10,7 @@ from quorate.protocols import build_world
 FISCHER = "Fischer, Lynch and Paterson, Impossibility of Distributed Consensus, JACM 1985"
 DETECTORS = "Chandra and Toueg, Unreliable Failure Detectors, JACM 1996"
 DETECTOR = "failure_detector"
+FLOODING = "flooding_consensus"
 
 
 def _horn(what: str, protocol: str, world: str, expected: str) -> Finding:
@@ -53,6 +54,46 @@ CLAIMS = (
                 settings={"rounds": 2},
             ),
             simulated("seeds of crashes, partitions and loss, then calm", "ben_or", 200),
+        ),
+    ),
+    Claim(
+        name="fault-masking",
+        section="Consensus in Practice II",
+        says="A round may end when every message has come: it blocks until all are back.",
+        source="Lynch, Distributed Algorithms, 1996, section 6.2.1",
+        protocols=(FLOODING,),
+        show=lambda: (
+            checked("one crashes and is back", FLOODING, "agreement", "holds", world="patient"),
+            checked(
+                "one crashes and is back", FLOODING, "termination of all", "holds", world="patient"
+            ),
+            _horn("one that stays down", FLOODING, "patient", BLOCKS),
+            checked(
+                "going on without it all the same",
+                FLOODING,
+                "agreement",
+                "violated",
+                mutant="patient_loses_patience",
+            ),
+        ),
+    ),
+    Claim(
+        name="rounds-driven-by-a-detector",
+        section="Consensus in Practice II",
+        says="Or once it has come or its sender has failed: it misbehaves if that is wrong.",
+        source="Lynch, Distributed Algorithms, 1996, section 6.2.1",
+        protocols=(FLOODING,),
+        show=lambda: (
+            checked("a detector that is right", FLOODING, "agreement", "holds"),
+            simulated("time-outs beyond the bound on messages", FLOODING, 200),
+            _horn("time-outs where there is no bound", FLOODING, "mistaken", DISAGREES),
+            checked(
+                "one that is waited for after it has failed",
+                FLOODING,
+                "termination of all",
+                "violated",
+                mutant="waits_for_whoever_failed",
+            ),
         ),
     ),
     Claim(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from quorate.kernel import Actor, World, WorldMaker
+from quorate.kernel import Actor, Process, World, WorldMaker
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +39,16 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 
 def swapped(world: World, *new: type[Actor]) -> World:
     """A world with the roles replaced that `new` are mutants, and so subclasses, of."""
-    processes = list(world.processes)
-    for index, process in enumerate(processes):
+
+    def swap(role: Actor) -> Actor:
+        if isinstance(role, Process):
+            return msgspec.structs.replace(role, actors=tuple(map(swap, role.actors)))
         for kind in new:
-            if issubclass(kind, type(process)):
-                processes[index] = kind(**msgspec.structs.asdict(process))
-    return msgspec.structs.replace(world, processes=tuple(processes))
+            if issubclass(kind, type(role)):
+                role = kind(**msgspec.structs.asdict(role))
+        return role
+
+    return msgspec.structs.replace(world, processes=tuple(map(swap, world.processes)))
 
 
 def find_mutants(protocol: str) -> tuple[Mutant, ...]:

@@ -43,7 +43,7 @@ class Collected(Fact, frozen=True):
 
 
 class Failed(Fact, frozen=True):
-    """This node has failed, so that it is not a correct one; it takes no further part."""
+    """This node was gone, so that it is not a correct one; it takes no further part."""
 
 
 def _decisions(view: View) -> list[tuple[NodeId, Any]]:
@@ -52,8 +52,9 @@ def _decisions(view: View) -> list[tuple[NodeId, Any]]:
     return values + [(node, fact.vector) for node, fact in view.stated(Collected)]
 
 
-def _failed(view: View) -> set[NodeId]:
-    return {node for node, _ in view.stated(Failed)}
+def _correct(view: View) -> set[NodeId]:
+    """Who is there, and was so all the time."""
+    return set(view.actors) - {node for node, _ in view.stated(Failed)}
 
 
 def _decided(view: View) -> set[str]:
@@ -69,20 +70,20 @@ def _agree(view: View) -> bool:
 
 
 def _correct_agree(view: View) -> bool:
-    failed = _failed(view)
-    return len({value for node, value in _decisions(view) if node not in failed}) <= 1
+    correct = _correct(view)
+    return len({value for node, value in _decisions(view) if node in correct}) <= 1
 
 
 def _unanimous(view: View) -> bool:
-    failed = _failed(view)
-    wishes = {fact.value for node, fact in view.stated(Proposed) if node not in failed}
-    chosen = {fact.value for node, fact in view.stated(Decided) if node not in failed}
+    correct = _correct(view)
+    wishes = {fact.value for node, fact in view.stated(Proposed) if node in correct}
+    chosen = {fact.value for node, fact in view.stated(Decided) if node in correct}
     return len(wishes) != 1 or chosen <= wishes
 
 
 def _obedient(view: View) -> bool:
-    failed = _failed(view)
-    orders = {fact.value for node, fact in view.stated(Commanded) if node not in failed}
+    correct = _correct(view)
+    orders = {fact.value for node, fact in view.stated(Commanded) if node in correct}
     return not orders or _decided(view) <= orders
 
 
@@ -92,35 +93,35 @@ def _truthful(view: View) -> bool:
 
 
 def _complete(view: View) -> bool:
-    failed = _failed(view)
-    said = {(node, fact.value) for node, fact in view.stated(Proposed) if node not in failed}
+    correct = _correct(view)
+    said = {(node, fact.value) for node, fact in view.stated(Proposed) if node in correct}
     return all(said.issubset(fact.vector) for _, fact in view.stated(Collected))
 
 
 def _all_decided(view: View) -> bool:
-    live = {name for name in view.actors if runner_of(name) not in view.actors}
-    return live - _failed(view) <= {node for node, _ in _decisions(view)}
+    run = {name for name in view.actors if runner_of(name) in view.actors}
+    return _correct(view) - run <= {node for node, _ in _decisions(view)}
 
 
 agreement = always("agreement", _agree)
 """No two nodes decide differently, whatever happens to them afterwards (uniform agreement)."""
 
-plain_agreement = always("agreement of the correct", _correct_agree)
+plain_agreement = always("agreement of the correct", _correct_agree, states=True)
 """No two nodes that do not fail decide differently."""
 
 validity = always("validity", lambda view: _decided(view) <= _proposed(view))
 """C: what is decided was proposed by some node."""
 
-unanimity = always("unanimity", _unanimous)
+unanimity = always("unanimity", _unanimous, states=True)
 """C: if all nodes that do not fail propose the same, they decide that."""
 
-obedience = always("obedience", _obedient)
+obedience = always("obedience", _obedient, states=True)
 """BG: if the commander does not fail, what it commands is decided."""
 
 truth = always("truth", _truthful)
 """IC: what a vector says of a node is what that node proposed."""
 
-completeness = always("completeness", _complete)
+completeness = always("completeness", _complete, states=True)
 """IC: of each node that does not fail, every vector says what it proposed."""
 
 decision = sometimes("decision is reachable", lambda view: bool(_decisions(view)))
