@@ -178,5 +178,5 @@ def test_patient_nodes_agree_whoever_crashes_and_whatever_is_lost() -> None:
 
 @pytest.mark.parametrize(("world", "horn"), [("patient", BLOCKS), ("mistaken", DISAGREES)])
 def test_who_waits_may_block_and_who_suspects_may_disagree(world: str, horn: str) -> None:
-    dilemma = flp({"begin": build_world("flooding_consensus", world)})
+    dilemma = flp({"begin": build_world("flooding_consensus", world, {"nodes": 2})})
     assert [one.name for one in dilemma.horns if one.found == "found"] == [horn]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quorate.check.flp import BLOCKS, DISAGREES, NEVER, flp
+from quorate.check.flp import BLOCKS, NEVER, flp
 from quorate.kernel import Header
 from quorate.lecture.claim import Claim, Finding, checked, simulated
 from quorate.protocols import build_world
@@ -86,7 +86,13 @@ CLAIMS = (
         show=lambda: (
             checked("a detector that is right", FLOODING, "agreement", "holds"),
             simulated("time-outs beyond the bound on messages", FLOODING, 200),
-            _horn("time-outs where there is no bound", FLOODING, "mistaken", DISAGREES),
+            checked(
+                "time-outs where there is no bound",
+                FLOODING,
+                "agreement",
+                "violated",
+                world="mistaken",
+            ),
             checked(
                 "one that is waited for after it has failed",
                 FLOODING,
