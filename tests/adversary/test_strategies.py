@@ -38,7 +38,7 @@ NAMES = ("a", "b", "c", "d")
 
 class Order(Message, frozen=True):
     text: str
-    proof: Signed | Authenticated | None = None
+    proof: Signed[Order] | Authenticated[Order] | None = None
 
 
 class Heard(Fact, frozen=True):
@@ -54,7 +54,7 @@ class Crier(Actor):
 
     peers: tuple[NodeId, ...] = ()
     count: Stable[int] = 0
-    held: Signed | None = None
+    held: Signed[Order] | None = None
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
         ctx.broadcast(self.peers, Order("go", ctx.sign(Order("go"))))

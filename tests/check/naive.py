@@ -30,6 +30,7 @@ class Node(NamedTuple):
     actor: Actor
     timers: frozenset[tuple[str, str]] = frozenset()
     facts: tuple[Any, ...] = ()  # in order, without repeats; a crash does not take them back
+    rounds: int = 0  # in lock-step only
 
 
 class Global(NamedTuple):
@@ -43,6 +44,7 @@ class Naive:
 
     def __init__(self, world: World, network: Network) -> None:
         self.world, self.network, self.hosts = world, network, world.hosts()
+        self.queues = network in (Network.FIFO, Network.ROUNDS)
 
     def search(self) -> tuple[int, int, int]:
         """How many states, transitions and levels there are."""
@@ -68,7 +70,7 @@ class Naive:
             if (src, to, msg) in state.flight[:position]:
                 continue
             queued = [m for m in state.flight[:position] if m[:2] == (src, to)]
-            if self.network is Network.FIFO and queued:
+            if self.queues and queued:
                 continue
             taken = state
             if self.network is not Network.SET:
@@ -76,17 +78,22 @@ class Naive:
                 taken = state._replace(flight=rest)
             index = self.hosts[to]
             event = address(state.nodes[index].actor, to, Receive(src, msg))
-            if self.network is Network.FIFO or self.matters(state, index, event):
+            if self.queues or self.matters(state, index, event):
                 yield self.after(taken, index, event)
         for index, node in enumerate(state.nodes):
             for role, timer in node.timers:
                 event = address(node.actor, role, Timeout(timer))
-                if self.matters(state, index, event):
+                if self.matters(state, index, event) and self.is_time(state, node):
                     yield self.after(state, index, event)
             if state.crashes < self.world.crashes and self.world.may_crash(node.actor):
                 crashed = self.crash(state, index)
                 if (crashed.nodes, crashed.flight) != (state.nodes, state.flight):
                     yield crashed
+
+    def is_time(self, state: Global, node: Node) -> bool:
+        waiting = [other for other in state.nodes if other.timers]
+        behind = min(waiting, key=lambda other: other.rounds).rounds < node.rounds
+        return self.network is not Network.ROUNDS or not (state.flight or behind)
 
     def matters(self, state: Global, index: int, event: Event) -> bool:
         sends = any(type(unwrapped(e)) is Send for e in state.nodes[index].actor.step(event)[1])
@@ -103,7 +110,9 @@ class Naive:
         actor, effects = node.actor.step(event)
         inner = getattr(event, "event", event)
         timers, flight, facts = set(node.timers), list(state.flight), node.facts
+        rounds = node.rounds
         if type(inner) is Timeout:
+            rounds += self.network is Network.ROUNDS
             timers.remove((getattr(event, "role", actor.me), inner.timer))
         for effect in effects:
             me = effect.role if isinstance(effect, By) else actor.me
@@ -116,11 +125,11 @@ class Naive:
                     flight.append((me, to, msg))
                 case Output(fact) if (me, fact) not in facts:
                     facts += ((me, fact),)
-        nodes = self.put(state, index, Node(actor, frozenset(timers), facts))
+        nodes = self.put(state, index, Node(actor, frozenset(timers), facts, rounds))
         return state._replace(nodes=nodes, flight=self.canonical(flight))
 
     def canonical(self, flight: list[Any]) -> Flight:
-        if self.network is Network.FIFO:
+        if self.queues:
             return tuple(sorted(flight, key=lambda m: m[:2]))  # by link; within one, by age
         kept = set(flight) if self.network is Network.SET else flight
         return tuple(sorted(kept, key=repr))

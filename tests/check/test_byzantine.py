@@ -230,7 +230,7 @@ def test_what_a_traitor_signs_it_signs_as_itself() -> None:
 
 
 class Wrapped(Message, frozen=True):
-    proof: Signed | Authenticated
+    proof: Signed[Order] | Authenticated[Order]
 
 
 @pytest.mark.parametrize("byzantine", [{"x": ()}, {"t": (("x", Order(True)),)}])

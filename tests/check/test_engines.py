@@ -27,6 +27,7 @@ WORLDS = [
     for protocol in UNTIMED
     for name in protocol.worlds
     for network in Network
+    if network is not Network.ROUNDS or protocol.worlds[name]().network is network
 ]
 MUTANTS = [mutant for protocol in UNTIMED for mutant in find_mutants(protocol.name)]
 

@@ -31,6 +31,8 @@ from quorate.kernel import (
     unwrapped,
 )
 
+Proof = Signed[Any] | Authenticated[Any]
+
 
 class Strategy(Actor, gc=False):
     """Overrides `act`. `faithful`: its facts and its state count when properties are judged."""
@@ -117,7 +119,7 @@ def _refuse_forgery(actor: Actor, event: Event, effects: tuple[Effect, ...]) -> 
         raise UsageError(f"the strategy of {actor.me} uses the key of {whose}")
 
 
-def proofs_in(value: object) -> Iterator[Signed | Authenticated]:
+def proofs_in(value: object) -> Iterator[Proof]:
     """Every signature and authenticator within a value, at any depth."""
     if isinstance(value, Signed | Authenticated):
         yield value
@@ -129,6 +131,6 @@ def proofs_in(value: object) -> Iterator[Signed | Authenticated]:
             yield from proofs_in(item)
 
 
-def owner(proof: Signed | Authenticated) -> NodeId:
+def owner(proof: Proof) -> NodeId:
     """Whose key a proof is made with."""
     return proof.signer if isinstance(proof, Signed) else proof.sender

@@ -1,7 +1,8 @@
 """Traitors of a world: nodes that may at any time send anything from a stated universe.
 
 No strategy is left out that such messages could make up, so that what holds against a traitor in
-the checker holds against every one that says no more. It can sign in no name but its own.
+the checker holds against every one that says no more. It can sign in no names but those of the
+traitors, who share their keys.
 Source: Lamport, Shostak and Pease, The Byzantine Generals Problem, TOPLAS 4(3) 1982, section 1.
 """
 
@@ -14,7 +15,7 @@ import msgspec
 from quorate.adversary.strategy import owner, proofs_in
 from quorate.kernel import Actor, Context, Message, NodeId, Process, UsageError, World, roles_of
 
-SPEAKS_MS = (0, 100)
+SPEAKS_MS, REPEATS_MS = (0, 500), (0, 5_000)
 
 
 class Traitor(Actor):
@@ -29,7 +30,7 @@ class Traitor(Actor):
 
     def on_timer(self, ctx: Context, timer: str) -> None:
         ctx.send(*self.universe[int(timer)])
-        ctx.set_timer(timer, SPEAKS_MS)
+        ctx.set_timer(timer, REPEATS_MS)
 
 
 def embodied(world: World) -> World:
@@ -41,13 +42,17 @@ def embodied(world: World) -> World:
     if not world.byzantine:
         return world
     hosts = world.hosts()
+    shared = {
+        role.me
+        for name in world.byzantine.keys() & hosts.keys()
+        for role in roles_of(world.processes[hosts[name]])
+    }
     for name, universe in world.byzantine.items():
         for role in (name, *(to for to, _ in universe)):
             if role not in hosts:
                 raise UsageError(f"byzantine: there is no node {role!r}")
-        mine = {role.me for role in roles_of(world.processes[hosts[name]])}
         for whose in sorted(owner(proof) for _, msg in universe for proof in proofs_in(msg)):
-            if whose not in mine:
+            if whose not in shared:
                 raise UsageError(f"byzantine: {name} cannot use the key of {whose}")
     traitors = {hosts[name] for name in world.byzantine}
     processes = (

@@ -17,7 +17,8 @@ import numpy as np
 from quorate.check.engine import Limits, Progress
 from quorate.check.graph import Graph
 from quorate.check.liveness import Lasso
-from quorate.check.model import Local, Model, Way
+from quorate.check.local import Local, Way
+from quorate.check.model import Model
 from quorate.check.runs import Runs, graphs
 from quorate.check.shift import applies
 from quorate.kernel import (

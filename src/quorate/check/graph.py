@@ -13,8 +13,9 @@ from itertools import product
 
 from quorate.check.engine import Limits, Progress, Way
 from quorate.check.layout import CRASHES_MAX, LOCAL_MASK, OBSERVER_BITS, Layout
-from quorate.check.model import Model, Move
-from quorate.check.network import LINKS, Full
+from quorate.check.local import Move
+from quorate.check.model import Model
+from quorate.check.network import LINKS, Full, round_goes_on
 from quorate.kernel import Choice, Happening, Network, Timeout, core
 
 OFF = -1
@@ -203,8 +204,19 @@ class Graph:
     def _moves(self, number: int, state: int) -> Iterator[tuple[int, int | None, Move]]:
         """What can happen in a state by way of one table: the label, the envelope that it takes,
         if any, and the move."""
-        model, process = self.model, self._who[number]
-        local = self.layout.local(state, process)
+        process = self._who[number]
+        for way in self._ways(number, process, state):
+            if not (way[2].tick and self._goes_on(state, process)):
+                yield way
+
+    def _goes_on(self, state: int, process: int) -> bool:
+        return round_goes_on(self.links, self.model, state, self.layout.locals(state), process)
+
+    def _ways(
+        self, number: int, process: int, state: int
+    ) -> Iterator[tuple[int, int | None, Move]]:
+        """The same but for the end of a round."""
+        model, local = self.model, self.layout.local(state, process)
         if number < self._own:
             for envelope in self.links.waiting(process, state):
                 move = model.take(envelope, local)

@@ -206,4 +206,5 @@ INBOXES: dict[Network, type[Inbox]] = {
     Network.SET: SetInbox,
     Network.MULTISET: MultisetInbox,
     Network.FIFO: FifoInbox,
+    Network.ROUNDS: FifoInbox,
 }

@@ -16,15 +16,18 @@ Cuts      a node may crash within a step: its writes are on disk, but only what 
           reliable links a node may also crash with a message that it took and did not handle.
 Lies      what a Byzantine process may send may arrive at any time, on any network; it does nothing
           else, and what is sent to it is gone.
+Rounds    in lock-step, where all nodes have a timer for each round, a node's timer runs out only
+          when no message is under way, and no other node with a timer is a round behind.
 Failures  a node whose handler raises stops for good, and no property survives that unnoticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from quorate.adversary import embodied
+from quorate.check.local import Envelope, Local, Move, Way, ends_round
 from quorate.check.observers import Observers, Stated
 from quorate.kernel import (
     Actor,
@@ -35,11 +38,9 @@ from quorate.kernel import (
     Crash,
     Effect,
     Event,
-    Fact,
     Happening,
     Kind,
     Network,
-    NodeId,
     Output,
     ProtocolBug,
     Receive,
@@ -58,48 +59,6 @@ from quorate.kernel import (
     unwrapped,
 )
 
-Offer = tuple[NodeId, str, tuple[int | str, ...]]
-Envelope = tuple[NodeId, NodeId, Any]
-"""Sender, receiver, message."""
-
-
-class Local(NamedTuple):
-    """A process between two steps, with all that decides what it may do next."""
-
-    actor: Actor
-    timers: frozenset[tuple[NodeId, str]] = frozenset()
-    offers: tuple[Offer, ...] = ()
-    facts: tuple[tuple[NodeId, Fact], ...] = ()
-    unforced: tuple[Any, ...] = ()
-    up: bool = True
-    failure: str = ""
-
-
-class Move(NamedTuple):
-    """One way for a process to go on, by number: its local state then, the envelopes sent, and
-    what it stated to observers, 0 being nothing.
-
-    `crashes` counts towards the budget; `happenings` are what a trace shows. An `idle` move does
-    nothing but state: it is none if no observer changes with it.
-    """
-
-    local: int
-    sent: tuple[int, ...]
-    stated: int
-    crashes: int
-    happenings: tuple[Happening, ...]
-    idle: bool = False
-
-
-class Way(NamedTuple):
-    """A move before it is interned."""
-
-    happenings: tuple[Happening, ...]
-    local: Local
-    sent: list[Envelope]
-    stated: Stated
-    crashes: int
-
 
 class Model:
     """A world's processes, envelopes and moves. Independent of any search."""
@@ -117,7 +76,8 @@ class Model:
             world.may_crash(boot) and index not in self.traitors
             for index, boot in enumerate(self.boots)
         ]
-        self.queues = network is Network.FIFO
+        self.lockstep = network is Network.ROUNDS
+        self.queues = network is Network.FIFO or self.lockstep
         self.reliable = network is not Network.SET
         self.stops = any(prop.kind is Kind.AT_REST for prop in world.properties)
         self.steps = 0
@@ -233,6 +193,7 @@ class Model:
         inner = core(happening)
         role = getattr(happening, "role", before.actor.me)
         timers, offers = before.timers, before.offers
+        rounds = before.rounds + (self.lockstep and type(inner) is Timeout)
         if type(inner) is Timeout:
             timers -= {(role, inner.timer)}
         elif type(inner) is Choice:
@@ -240,7 +201,8 @@ class Model:
         unforced: tuple[Any, ...] = ()
         if self.crashes and self.crashable[process]:  # else it makes no difference
             unforced = unforced_after(before.unforced, before.actor, effects)
-        local, sent = self._apply(Local(after, timers, offers, before.facts, unforced), effects)
+        local = Local(after, timers, offers, before.facts, unforced, rounds=rounds)
+        local, sent = self._apply(local, effects)
         return local, effects, sent
 
     def _down(
@@ -356,6 +318,11 @@ class Model:
             stopped = Local(self.boots[process], facts=down.facts, up=False)
             yield Way((crash,), stopped, sent, said, 1)
 
+    def is_behind(self, process: int, local: int, rounds: int) -> bool:
+        """Whether fewer rounds have ended for a process, in lock-step, and one is to end."""
+        here = self.locals[process][local]
+        return bool(here.timers) and here.rounds < rounds
+
     # Numbers.
 
     def _crashes(
@@ -375,7 +342,8 @@ class Model:
             stated = self.observers.number(said)
             idle = number == local and not ids
             if not idle or stated:
-                move = Move(number, ids, stated, crashes, happenings, idle)
+                tick = self.lockstep and ends_round(happenings[0])
+                move = Move(number, ids, stated, crashes, happenings, idle, tick)
                 found.setdefault(move[:4], move)
         return tuple(found.values())
 

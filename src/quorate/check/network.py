@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from quorate.check.model import Model
+from quorate.check.verdict import Locals
 from quorate.kernel import Network, NodeId
 
 
@@ -180,6 +181,24 @@ class FifoLinks:
         return at
 
 
+class RoundLinks(FifoLinks):
+    """Queues; and whether a round ends for one process depends on all that there is."""
+
+    def __init__(self, model: Model, base: int) -> None:
+        super().__init__(model, base)
+        self.reach = [-1] * len(model.boots)
+
+
+def round_goes_on(links: Links, model: Model, state: int, locals: Locals, process: int) -> bool:
+    """Whether the end of a lock-step round has to wait: for messages, or for other nodes."""
+    rounds = model.locals[process][locals[process]].rounds
+    return any(
+        model.is_behind(other, local, rounds)
+        or (model.locals[other][local].up and any(True for _ in links.waiting(other, state)))
+        for other, local in enumerate(locals)
+    )
+
+
 def _ones(bits: int) -> Iterator[int]:
     """The places of the bits that are set, from the lowest on."""
     while bits:
@@ -192,4 +211,5 @@ LINKS: dict[Network, type[Links]] = {
     Network.SET: SetLinks,
     Network.MULTISET: MultisetLinks,
     Network.FIFO: FifoLinks,
+    Network.ROUNDS: RoundLinks,
 }

@@ -12,8 +12,9 @@ from itertools import pairwise, product
 
 from quorate.check.engine import Found, Limits, Progress, Way
 from quorate.check.layout import CRASHES_MAX, LOCAL_BITS, LOCAL_MASK, OBSERVER_BITS, Layout
-from quorate.check.model import Model, Move
-from quorate.check.network import LINKS, Full
+from quorate.check.local import Move
+from quorate.check.model import Model
+from quorate.check.network import LINKS, Full, round_goes_on
 from quorate.check.orbits import Orbits
 from quorate.check.symmetric import SymmetricModel
 from quorate.check.symmetry import Element, compose
@@ -222,26 +223,36 @@ class Plain:
     def _steps(self, number: int, state: int) -> Iterator[tuple[Step, Move]]:
         """What can happen in a state by way of one table: an order that never varies."""
         process = self._who[number]
-        local = self._layout.local(state, process)
+        for envelope, move in self._moves(number, process, state):
+            if not (move.tick and self._goes_on(state, process)):
+                yield self._step(process, state, envelope, move), move
+
+    def _goes_on(self, state: int, process: int) -> bool:
+        locals = self._layout.locals(state)
+        return round_goes_on(self._links, self._model, state, locals, process)
+
+    def _moves(self, number: int, process: int, state: int) -> Iterator[tuple[int | None, Move]]:
+        """The same but for the end of a round, with the envelope that each takes, if any."""
+        model, local = self._model, self._layout.local(state, process)
         if number < self._own:
             for envelope in self._links.waiting(process, state):
-                move = self._model.take(envelope, local)
-                if move is not None:
-                    yield self._step(process, state, envelope, move), move
-            for move in self._model.own(process, local):
-                yield self._step(process, state, None, move), move
+                taking = model.take(envelope, local)
+                if taking is not None:
+                    yield envelope, taking
+            for move in model.own(process, local):
+                yield None, move
             return
-        for move in self._model.hear(process, local):
-            yield self._step(process, state, None, move), move
-        left = self._model.crashes - self._layout.crashes(state)
+        for move in model.hear(process, local):
+            yield None, move
+        left = model.crashes - self._layout.crashes(state)
         if left:
-            for move in self._model.crash(process, local):
+            for move in model.crash(process, local):
                 if move.crashes <= left:
-                    yield self._step(process, state, None, move), move
+                    yield None, move
             for envelope in self._links.waiting(process, state):
-                for move in self._model.crash_taking(envelope, local):
+                for move in model.crash_taking(envelope, local):
                     if move.crashes <= left:
-                        yield self._step(process, state, envelope, move), move
+                        yield envelope, move
 
     def _step(self, process: int, state: int, taken: int | None, move: Move) -> Step:
         local = self._layout.local(state, process)

@@ -14,7 +14,8 @@ Dead    A message in an inbox is dead if its receiver ignores it in its present 
 from __future__ import annotations
 
 from quorate.check.inbox import bits_of
-from quorate.check.model import Model, Move
+from quorate.check.local import Move
+from quorate.check.model import Model
 
 
 class Reduction:

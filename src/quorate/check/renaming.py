@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.check.model import Local
+from quorate.check.local import Local
 from quorate.kernel import Actor, Map, NodeId, Process, UsageError, World, plan_of, roles_of
 
 
@@ -99,6 +99,7 @@ class Renaming:
             unforced=tuple(self._lazy(local.actor, image) for image in local.unforced),
             up=local.up,
             failure=self.text(local.failure),
+            rounds=local.rounds,
         )
 
     def stated(self, facts: Iterable[tuple[NodeId, Any]]) -> tuple[tuple[NodeId, Any], ...]:

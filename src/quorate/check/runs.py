@@ -9,7 +9,8 @@ import msgspec
 from quorate.check.engine import Limits, Progress, Way
 from quorate.check.graph import Graph
 from quorate.check.liveness import Lasso, Verdicts
-from quorate.check.model import Local, Model
+from quorate.check.local import Local
+from quorate.check.model import Model
 from quorate.check.shift import Shift, applies
 from quorate.check.trace import retrace
 from quorate.check.verdict import Verdict

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from quorate.check.graph import BEYOND, Graph
-from quorate.check.model import Local, Model
+from quorate.check.local import Local
+from quorate.check.model import Model
 from quorate.kernel import Network, UsageError, World
 from quorate.properties.repetition import round_range, with_rounds
 

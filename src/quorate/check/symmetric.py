@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from quorate.check.model import Local, Model, Move
+from quorate.check.local import Local, Move
+from quorate.check.model import Model
 from quorate.check.observers import Observers
 from quorate.check.renaming import settled
 from quorate.check.symmetry import NOT_ALIKE, Permutation, Symmetry, compose

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quorate.check.engine import Way
-from quorate.check.model import Local, Model
+from quorate.check.local import Local
+from quorate.check.model import Model
 from quorate.kernel import (
     Crash,
     Event,

@@ -15,8 +15,9 @@ from typing import Any
 
 from quorate.check.engine import Way
 from quorate.check.inbox import INBOXES, Inbox
+from quorate.check.local import Move
 from quorate.check.merging import Merged, Step, Steps
-from quorate.check.model import Model, Move
+from quorate.check.model import Model
 from quorate.check.reduction import Reduction
 from quorate.check.verdict import Locals
 from quorate.kernel import Network
@@ -26,6 +27,9 @@ View = tuple[int, Any]
 """A local state, by the number that the model gave it, and an inbox."""
 Acts = tuple[tuple[int, int], ...]
 """What a step does to others: columns, each with an action."""
+Arrival = tuple[tuple[int, ...], int]
+"""What an inbox gets, in order; and, if the round ends with it in lock-step, how many have ended,
+else -1."""
 
 
 class Column:
@@ -174,13 +178,15 @@ class Views:
             if move is not None:
                 yield step(self.inbox.take(inbox, envelope), move)
         for move in model.own(process, local):
-            yield step(inbox, move)
+            if not (move.tick and inbox):
+                yield step(inbox, move)
         for move in model.hear(process, local):
             yield step(inbox, move)._replace(due=False)
         if not (model.crashes and model.crashable[process]):
             return
         for move in model.crash(process, local):
-            yield step(inbox, move)
+            if not (move.tick and inbox):
+                yield step(inbox, move)
         for envelope in self.inbox.waiting(inbox):
             for move in model.crash_taking(envelope, local):
                 yield step(self.inbox.take(inbox, envelope), move)
@@ -193,7 +199,12 @@ class Views:
             sent[target] = (*sent.get(target, ()), envelope)
         sent = {target: self.inbox.sorted(envelopes) for target, envelopes in sent.items()}
         own = self.inbox.put(inbox, sent.pop(process, ()))
-        acts = [(target, self.columns[target].action(sent[target])) for target in sorted(sent)]
+        rounds = self.model.locals[process][local].rounds if move.tick else -1
+        others = set(range(self.processes)) - {process} if move.tick else set(sent)
+        acts = [
+            (other, self.columns[other].action((sent.get(other, ()), rounds)))
+            for other in sorted(others)
+        ]
         if move.crashes and self._budget is not None:
             acts.append((self._budget, self.columns[self._budget].action(move.crashes)))
         if move.stated and self.observers_at is not None:
@@ -202,7 +213,9 @@ class Views:
         silent = False
         if self._reduction is not None:
             self._reduction.saw(process, local, move.local)
-            silent = not acts and self._reduction.is_silent(process, local, move)
+            silent = not (acts or self.model.lockstep) and self._reduction.is_silent(
+                process, local, move
+            )
         to = self.columns[process].number(self._view(process, move.local, own))
         # On a reliable link every copy is one more, also of what is dead.
         stays = to == view and not (self.model.reliable and move.sent)
@@ -215,10 +228,12 @@ class Views:
                 inbox = self.inbox.drop(inbox, dead)
         return local, inbox
 
-    def _arrive(
-        self, process: int, view: tuple[int, Any], sent: tuple[int, ...]
-    ) -> tuple[int, Any]:
-        local, inbox = view
+    def _arrive(self, process: int, view: View, arrival: Arrival) -> View | None:
+        (local, inbox), (sent, rounds) = view, arrival
+        if rounds >= 0:  # has the round ended, here?
+            waiting = inbox and self.model.locals[process][local].up
+            if waiting or self.model.is_behind(process, local, rounds):
+                return None
         return self._view(process, local, self.inbox.put(inbox, sent))
 
     def _spend(self, used: int, crashes: int) -> int | None:

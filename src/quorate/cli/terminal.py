@@ -21,7 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from quorate.adversary import arm
+from quorate.adversary import arm, embodied
 from quorate.kernel import Header, Trace, UsageError, World
 from quorate.protocols import build_world
 from quorate.traces import export
@@ -154,9 +154,9 @@ def print_json(data: Any) -> None:
 
 
 def world_of(header: Header) -> World:
-    """The world that a trace tells of."""
+    """The world that a trace tells of, its traitors in their places."""
     world = build_world(header.protocol, header.world, header.settings, header.mutant)
-    return arm(world, header.adversaries)
+    return embodied(arm(world, header.adversaries))
 
 
 def draw(trace: Trace, lines_max: int = 0) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
-from quorate.kernel.authentic import Authenticated, Signed
+from quorate.kernel.authentic import Authenticated, C, Signed
 from quorate.kernel.effects import (
     CancelTimer,
     Change,
@@ -81,11 +81,11 @@ class Context(msgspec.Struct, eq=False, gc=False):
         """Drop the event, aloud."""
         self._effects.append(Ignore(reason))
 
-    def sign(self, content: Message) -> Signed:
+    def sign(self, content: C) -> Signed[C]:
         """A proof, which anyone may relay, that this node said `content`."""
         return Signed(self.me, content)
 
-    def authenticate(self, content: Message, receivers: tuple[NodeId, ...]) -> Authenticated:
+    def authenticate(self, content: C, receivers: tuple[NodeId, ...]) -> Authenticated[C]:
         """`content` with a MAC for each of `receivers`; it convinces them and nobody else."""
         return Authenticated(self.me, content, receivers)
 

@@ -9,24 +9,28 @@ Source: Castro and Liskov, Practical Byzantine Fault Tolerance, TOCS 20(4) 2002,
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import msgspec
 
 from quorate.kernel.values import Message, NodeId
 
+C = TypeVar("C", bound=Message)
 
-class Signed(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+
+class Signed(msgspec.Struct, Generic[C], frozen=True, tag=True, cache_hash=True, gc=False):
     """`signer` said `content`, provably. While it is symbolic, `proof` is empty."""
 
     signer: NodeId
-    content: Message
+    content: C
     proof: bytes = b""
 
 
-class Authenticated(msgspec.Struct, frozen=True, tag=True, cache_hash=True, gc=False):
+class Authenticated(msgspec.Struct, Generic[C], frozen=True, tag=True, cache_hash=True, gc=False):
     """`sender` said `content`, as far as each of `receivers` can tell: one MAC for each."""
 
     sender: NodeId
-    content: Message
+    content: C
     receivers: tuple[NodeId, ...]
     tags: tuple[bytes, ...] = ()
 

@@ -217,6 +217,8 @@ def refuse_mutable(owner: type, field: str, hint: Any, extra: tuple[type, ...] =
             for name, inner in typing.get_type_hints(kind, include_extras=True).items():
                 if name in kind.__struct_fields__ and inner is not hint:
                     refuse_mutable(kind, name, inner, (*extra, kind))
+            for arg in args:
+                refuse_mutable(owner, field, arg, (*extra, kind))
             return None
     if isinstance(kind, TypeVar):
         return None

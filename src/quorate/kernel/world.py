@@ -21,6 +21,7 @@ class Network(enum.Enum):
     SET = "set"  # messages stay for ever: loss, duplication and reordering
     MULTISET = "multiset"  # each copy is delivered once at most, in any order
     FIFO = "fifo"  # each link delivers in order; nothing is lost
+    ROUNDS = "rounds"  # as fifo, and in lock-step: all arrives before a round's timers run out
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):

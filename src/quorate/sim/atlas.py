@@ -2,7 +2,7 @@
 
 Whatever lasts (a node that never returns, a disk that cannot be read any more) strikes only where a
 quorum stays; else every run would fail, and none would show anything. The quorum systems that the
-actors hold say where that is.
+actors hold say where that is; traitors count as lost, since nobody can count on them.
 Source: TigerBeetle, ClusterFaultAtlas of its simulator (src/testing/storage.zig).
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quorate.adversary import Traitor
 from quorate.kernel import NodeId, QuorumSystem, World, roles_of
 from quorate.sim.faults import Faults
 from quorate.sim.topology import FULL
@@ -28,6 +29,7 @@ class Atlas:
         self._roles = {process.me: roles_of(process) for process in world.processes}
         roles = [role for each in self._roles.values() for role in each]
         self._quorums = {system for role in roles for system in _systems(role)}
+        self._traitors = {role.me for role in roles if isinstance(role, Traitor)}
         self._lost: frozenset[NodeId] = frozenset()
         self._bounded = faults.survivable
         # In a graph, a node may be the only way between others.
@@ -59,7 +61,8 @@ class Atlas:
             type(role) for name, roles in self._roles.items() if name not in lost for role in roles
         }
         return left.issuperset(gone.values()) and all(
-            system.holds(frozenset(system.nodes) - gone.keys()) for system in self._quorums
+            system.holds(frozenset(system.nodes) - gone.keys() - self._traitors)
+            for system in self._quorums
         )
 
 

@@ -1,0 +1,108 @@
+"""The Byzantine generals without one of their guards, against one traitor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from quorate.kernel import Actor, Context, NodeId, World
+from quorate.mutants import Mutant, swapped
+from quorate.properties.byzantine import Obeys
+from quorate.protocols import byzantine_generals
+from quorate.protocols.byzantine_generals import RETREAT, Lieutenant, Path, Told
+
+
+class LieutenantKeepsItToItself(Lieutenant):
+    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+        if self.is_path(m.path, src) and m.path not in self.told:
+            self.told = self.told.put(m.path, m.order)
+
+
+class LieutenantTrustsTheCommander(Lieutenant):
+    def verdict(self) -> str:
+        return self.told.get((self.commander,)) or RETREAT
+
+
+class LieutenantListensTooLong(Lieutenant):
+    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+        now, self.round = self.round, 1
+        Lieutenant.on_told(self, ctx, src, m)
+        self.round = now
+
+
+class LieutenantBelievesThePath(Lieutenant):
+    def is_path(self, path: Path, src: NodeId) -> bool:
+        return Lieutenant.is_path(self, path, path[-1])
+
+
+class LieutenantWaitsForAll(Lieutenant):
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        self.round += 1
+        if (self.commander,) in self.told:
+            ctx.output(Obeys(self.verdict()))
+
+
+def _swap(new: type[Actor], traitors: str) -> Callable[..., World]:
+    def world(generals: int = 4, faults: int = 1, traitors: str = traitors) -> World:
+        return swapped(byzantine_generals.world(generals, faults, traitors=traitors), new)
+
+    return world
+
+
+def slandered(generals: int = 4) -> World:
+    """p3 also says that others told it what it says."""
+    base = byzantine_generals.world(generals, traitors="p3")
+    slander = tuple(
+        (to, Told(RETREAT, ("p1", other)))
+        for to in ("p2", "p4")
+        for other in ("p2", "p4")
+        if other != to
+    )
+    lies = {"p3": base.byzantine["p3"] + slander}
+    world = msgspec.structs.replace(base, byzantine=lies, symmetry=())
+    return swapped(world, LieutenantBelievesThePath)
+
+
+def silent(generals: int = 4) -> World:
+    """The commander says nothing at all."""
+    base = byzantine_generals.world(generals, traitors="p1")
+    return swapped(msgspec.structs.replace(base, byzantine={"p1": ()}), LieutenantWaitsForAll)
+
+
+def _mutant(
+    name: str, breaks: str, world: Callable[..., World], kills: str = "IC1 agreement"
+) -> Mutant:
+    return Mutant(name=name, protocol="byzantine_generals", breaks=breaks, kills=kills, world=world)
+
+
+MUTANTS = (
+    _mutant(
+        "keeps_it_to_itself",
+        "a lieutenant does not tell the others what it was told",
+        _swap(LieutenantKeepsItToItself, "p3"),
+        "IC2 obedience",
+    ),
+    _mutant(
+        "trusts_the_commander",
+        "a lieutenant obeys what the commander told it, whatever the others say",
+        _swap(LieutenantTrustsTheCommander, "p1"),
+    ),
+    _mutant(
+        "listens_too_long",
+        "a lieutenant believes what comes too late to be told to the others",
+        _swap(LieutenantListensTooLong, "p1"),
+    ),
+    _mutant(
+        "believes_the_path",
+        "a lieutenant does not ask whether the sender is the last on the path",
+        slandered,
+        "IC2 obedience",
+    ),
+    _mutant(
+        "waits_for_all",
+        "a lieutenant who was told nothing does nothing",
+        silent,
+        "all obey in the end",
+    ),
+)
