@@ -25,7 +25,7 @@ from quorate.kernel import (
     View,
     at_rest,
 )
-from quorate.properties.byzantine import Awaits, Obeys, Ordered
+from quorate.properties.consensus import Commanded, Decided
 from quorate.protocols import build_world
 from quorate.protocols.byzantine_generals import (
     ATTACK,
@@ -34,7 +34,7 @@ from quorate.protocols.byzantine_generals import (
     Commander,
     Lieutenant,
     Path,
-    Told,
+    Says,
     majority,
 )
 from quorate.sim import Faults, simulate
@@ -48,28 +48,28 @@ def lieutenant(faults: int = 1, round: int = 1, told: Any = ()) -> Lieutenant:
 
 def test_the_commander_sends_his_order_to_every_lieutenant() -> None:
     effects = Commander("p1", ALL, ATTACK).step(Start())[1]
-    assert effects[0] == Output(Ordered(ATTACK))
-    assert set(effects[1:]) == {Send(name, Told(ATTACK, ("p1",))) for name in ALL}
+    assert effects[:2] == (Output(Commanded(ATTACK)), Output(Decided(ATTACK)))
+    assert set(effects[2:]) == {Send(name, Says(ATTACK, ("p1",))) for name in ALL}
 
 
 def test_a_lieutenant_awaits_as_many_rounds_as_it_takes() -> None:
-    assert lieutenant().step(Start())[1] == (Output(Awaits()), SetTimer("round", ROUND_MS))
+    assert lieutenant().step(Start())[1] == (SetTimer("round", ROUND_MS),)
     after, effects = lieutenant().step(Timeout("round"))
     assert (after, effects) == (lieutenant(round=2), (SetTimer("round", ROUND_MS),))
-    assert after.step(Timeout("round")) == (lieutenant(round=3), (Output(Obeys(RETREAT)),))
+    assert after.step(Timeout("round")) == (lieutenant(round=3), (Output(Decided(RETREAT)),))
 
 
 def test_a_lieutenant_tells_the_others_what_it_is_told_and_by_whom() -> None:
-    after, effects = lieutenant().step(Receive("p1", Told(ATTACK, ("p1",))))
+    after, effects = lieutenant().step(Receive("p1", Says(ATTACK, ("p1",))))
     assert after == lieutenant(told={("p1",): ATTACK})
-    assert effects == tuple(Send(to, Told(ATTACK, ("p1", "p2"))) for to in ("p3", "p4"))
+    assert effects == tuple(Send(to, Says(ATTACK, ("p1", "p2"))) for to in ("p3", "p4"))
 
 
 def test_in_the_last_round_nothing_is_told_on() -> None:
-    after, effects = lieutenant().step(Receive("p3", Told(ATTACK, ("p1", "p3"))))
+    after, effects = lieutenant().step(Receive("p3", Says(ATTACK, ("p1", "p3"))))
     assert (after, effects) == (lieutenant(told={("p1", "p3"): ATTACK}), ())
-    after, effects = lieutenant(faults=2).step(Receive("p3", Told(ATTACK, ("p1", "p3"))))
-    assert effects == (Send("p4", Told(ATTACK, ("p1", "p3", "p2"))),)
+    after, effects = lieutenant(faults=2).step(Receive("p3", Says(ATTACK, ("p1", "p3"))))
+    assert effects == (Send("p4", Says(ATTACK, ("p1", "p3", "p2"))),)
 
 
 @pytest.mark.parametrize(
@@ -88,21 +88,21 @@ def test_in_the_last_round_nothing_is_told_on() -> None:
 def test_a_malformed_path_counts_as_silence(src: str, path: Path) -> None:
     for faults in (1, 2):
         before = lieutenant(faults)
-        after, effects = before.step(Receive(src, Told(ATTACK, path)))
+        after, effects = before.step(Receive(src, Says(ATTACK, path)))
         assert after == before
         assert effects == (Ignore("no path from the commander to its sender"),)
 
 
 def test_what_comes_after_its_round_or_a_second_time_counts_as_silence() -> None:
     late = lieutenant(round=2)
-    told = Receive("p1", Told(ATTACK, ("p1",)))
+    told = Receive("p1", Says(ATTACK, ("p1",)))
     assert late.step(told) == (late, (Ignore("too late for its round"),))
     once = lieutenant(told={("p1",): RETREAT})
     assert once.step(told) == (once, (Ignore("told otherwise, or twice"),))
 
 
 def test_what_comes_early_is_kept() -> None:
-    after, _ = lieutenant(faults=2).step(Receive("p3", Told(ATTACK, ("p1", "p3"))))
+    after, _ = lieutenant(faults=2).step(Receive("p3", Says(ATTACK, ("p1", "p3"))))
     assert after.told[("p1", "p3")] == ATTACK
 
 
@@ -139,7 +139,7 @@ def executions(**settings: Any) -> dict[frozenset[tuple[str, Any]], set[str]]:
 
     def look(view: View) -> bool:
         told = frozenset((role.me, role.told) for role in view.roles(Lieutenant))
-        seen[told] = {fact.order for _, fact in view.stated(Obeys)}
+        seen[told] = {fact.value for node, fact in view.stated(Decided) if node != "p1"}
         return True
 
     world = build_world("byzantine_generals", "main", settings)

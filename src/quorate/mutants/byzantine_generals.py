@@ -8,13 +8,13 @@ import msgspec
 
 from quorate.kernel import Actor, Context, NodeId, World
 from quorate.mutants import Mutant, swapped
-from quorate.properties.byzantine import Obeys
+from quorate.properties.consensus import Decided
 from quorate.protocols import byzantine_generals
-from quorate.protocols.byzantine_generals import RETREAT, Lieutenant, Path, Told
+from quorate.protocols.byzantine_generals import RETREAT, Lieutenant, Path, Says
 
 
 class LieutenantKeepsItToItself(Lieutenant):
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_says(self, ctx: Context, src: NodeId, m: Says) -> None:
         if self.is_path(m.path, src) and m.path not in self.told:
             self.told = self.told.put(m.path, m.order)
 
@@ -25,9 +25,9 @@ class LieutenantTrustsTheCommander(Lieutenant):
 
 
 class LieutenantListensTooLong(Lieutenant):
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_says(self, ctx: Context, src: NodeId, m: Says) -> None:
         now, self.round = self.round, 1
-        Lieutenant.on_told(self, ctx, src, m)
+        Lieutenant.on_says(self, ctx, src, m)
         self.round = now
 
 
@@ -40,7 +40,7 @@ class LieutenantWaitsForAll(Lieutenant):
     def on_timer(self, ctx: Context, timer: str) -> None:
         self.round += 1
         if (self.commander,) in self.told:
-            ctx.output(Obeys(self.verdict()))
+            ctx.output(Decided(self.verdict()))
 
 
 def _swap(new: type[Actor], traitors: str) -> Callable[..., World]:
@@ -54,7 +54,7 @@ def slandered(generals: int = 4) -> World:
     """p3 also says that others told it what it says."""
     base = byzantine_generals.world(generals, traitors="p3")
     slander = tuple(
-        (to, Told(RETREAT, ("p1", other)))
+        (to, Says(RETREAT, ("p1", other)))
         for to in ("p2", "p4")
         for other in ("p2", "p4")
         if other != to
@@ -71,7 +71,7 @@ def silent(generals: int = 4) -> World:
 
 
 def _mutant(
-    name: str, breaks: str, world: Callable[..., World], kills: str = "IC1 agreement"
+    name: str, breaks: str, world: Callable[..., World], kills: str = "agreement"
 ) -> Mutant:
     return Mutant(name=name, protocol="byzantine_generals", breaks=breaks, kills=kills, world=world)
 
@@ -81,7 +81,7 @@ MUTANTS = (
         "keeps_it_to_itself",
         "a lieutenant does not tell the others what it was told",
         _swap(LieutenantKeepsItToItself, "p3"),
-        "IC2 obedience",
+        "obedience",
     ),
     _mutant(
         "trusts_the_commander",
@@ -97,12 +97,12 @@ MUTANTS = (
         "believes_the_path",
         "a lieutenant does not ask whether the sender is the last on the path",
         slandered,
-        "IC2 obedience",
+        "obedience",
     ),
     _mutant(
         "waits_for_all",
         "a lieutenant who was told nothing does nothing",
         silent,
-        "all obey in the end",
+        "termination of all",
     ),
 )

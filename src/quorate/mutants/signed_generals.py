@@ -9,20 +9,20 @@ import msgspec
 from quorate.kernel import Context, NodeId, World
 from quorate.mutants import Mutant, swapped
 from quorate.protocols import signed_generals
-from quorate.protocols.signed_generals import Lieutenant, Path, Told, signed_by
+from quorate.protocols.signed_generals import Endorsed, Lieutenant, Path, signed_by
 
 
 class LieutenantListensTooLong(Lieutenant):
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_endorsed(self, ctx: Context, src: NodeId, m: Endorsed) -> None:
         now, self.round = self.round, 1
-        Lieutenant.on_told(self, ctx, src, m)
+        Lieutenant.on_endorsed(self, ctx, src, m)
         self.round = now
 
 
 class LieutenantKeepsItToItself(Lieutenant):
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_endorsed(self, ctx: Context, src: NodeId, m: Endorsed) -> None:
         faults, self.faults = self.faults, 0
-        Lieutenant.on_told(self, ctx, src, m)
+        Lieutenant.on_endorsed(self, ctx, src, m)
         self.faults = faults
 
 
@@ -69,7 +69,7 @@ def _saying(generals: int, traitor: NodeId, path: Path) -> World:
 
 
 def _mutant(
-    name: str, breaks: str, world: Callable[..., World], kills: str = "IC1 agreement"
+    name: str, breaks: str, world: Callable[..., World], kills: str = "agreement"
 ) -> Mutant:
     return Mutant(name=name, protocol="signed_generals", breaks=breaks, kills=kills, world=world)
 
@@ -86,6 +86,6 @@ MUTANTS = (
         "heeds_any_signature",
         "a lieutenant does not ask whether the commander signed first",
         usurped,
-        "IC2 obedience",
+        "obedience",
     ),
 )

@@ -6,14 +6,13 @@ Model        synchronous: messages are not lost and take a bounded time, so that
              oral messages: the receiver knows the sender, and that is all; of more than
              3·faults generals, at most faults are traitors
 Roles
-  Commander    gives the order
-  Subordinate  waits for as many rounds as it takes, and then obeys
-  Lieutenant   is one that tells the others what it was told, and obeys what most say
+  Commander   gives the order
+  Lieutenant  tells the others what it was told, and in the end obeys what most say
 Messages
-  Told         commander, lieutenant → lieutenants — the last on the path says that the one before
+  Says        commander, lieutenant → lieutenants — the last on the path says that the one before
               him says … that the commander's order is this
 Stable       none: who crashes is silent from then on, which traitors may be, too
-Guarantees   agreement, obedience, attack, termination
+Guarantees   agreement, obedience, decision, full_termination
 Cost         until all obey, where a message goes along each path of generals:
              paths(generals, faults + 1) messages, min(faults + 1, generals - 1) message delays,
              0 forced writes, 0 write delays
@@ -27,14 +26,13 @@ from itertools import permutations
 from math import perm
 
 from quorate.kernel import Actor, Context, Map, Message, Network, NodeId, UsageError, World
-from quorate.properties.byzantine import (
-    Awaits,
-    Obeys,
-    Ordered,
+from quorate.properties.consensus import (
+    Commanded,
+    Decided,
     agreement,
-    attack,
+    decision,
+    full_termination,
     obedience,
-    termination,
 )
 from quorate.properties.cost import Cost
 
@@ -47,12 +45,12 @@ Path = tuple[NodeId, ...]
 """Who told whom: the commander first, all different."""
 
 
-class Told(Message, frozen=True):
+class Says(Message, frozen=True):
     order: str
     path: Path
 
 
-Msg = Told
+Msg = Says
 
 
 class Commander(Actor):
@@ -62,8 +60,9 @@ class Commander(Actor):
     order: str
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
-        ctx.output(Ordered(self.order))
-        ctx.broadcast(self.lieutenants, Told(self.order, (self.me,)))
+        ctx.output(Commanded(self.order))
+        ctx.output(Decided(self.order))
+        ctx.broadcast(self.lieutenants, Says(self.order, (self.me,)))
 
 
 class Subordinate(Actor):
@@ -78,7 +77,6 @@ class Subordinate(Actor):
     round: int = 1
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
-        ctx.output(Awaits())
         ctx.set_timer("round", ROUND_MS)
 
     def on_timer(self, ctx: Context, timer: str) -> None:
@@ -86,7 +84,7 @@ class Subordinate(Actor):
         if self.round <= self.faults + 1:
             ctx.set_timer("round", ROUND_MS)
         else:
-            ctx.output(Obeys(self.verdict()))
+            ctx.output(Decided(self.verdict()))
 
     def verdict(self) -> str:
         raise NotImplementedError
@@ -108,11 +106,11 @@ class Subordinate(Actor):
 
 
 class Lieutenant(Subordinate):
-    """Is one that tells the others what it was told, and obeys what most say."""
+    """Tells the others what it was told, and in the end obeys what most say."""
 
     told: Map[Path, str] = Map()
 
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_says(self, ctx: Context, src: NodeId, m: Says) -> None:
         if not self.is_path(m.path, src):
             return ctx.ignore("no path from the commander to its sender")
         if len(m.path) < self.round:
@@ -121,7 +119,7 @@ class Lieutenant(Subordinate):
             return ctx.ignore("told otherwise, or twice")
         self.told = self.told.put(m.path, m.order)
         if len(m.path) <= self.faults:
-            ctx.broadcast(self.others(m.path), Told(m.order, (*m.path, self.me)))
+            ctx.broadcast(self.others(m.path), Says(m.order, (*m.path, self.me)))
 
     def verdict(self) -> str:
         return self.obtained((self.commander,))
@@ -139,7 +137,8 @@ def majority(orders: list[str]) -> str:
     return next((each for each in set(orders) if 2 * orders.count(each) > len(orders)), RETREAT)
 
 
-PROPERTIES = (agreement, obedience, attack, termination)
+PROPERTIES = (agreement, obedience, decision, full_termination)
+"""The first two are the paper's conditions IC1 and IC2."""
 
 
 def names(generals: int) -> tuple[NodeId, ...]:
@@ -147,7 +146,7 @@ def names(generals: int) -> tuple[NodeId, ...]:
     return tuple(f"p{i}" for i in range(1, generals + 1))
 
 
-def lies(generals: int, faults: int, traitor: NodeId) -> tuple[tuple[NodeId, Told], ...]:
+def lies(generals: int, faults: int, traitor: NodeId) -> tuple[tuple[NodeId, Says], ...]:
     """All that a general may say, true or not: along every path to it, either order, to anyone."""
     commander, *lieutenants = names(generals)
     others = [name for name in lieutenants if name != traitor]
@@ -157,7 +156,7 @@ def lies(generals: int, faults: int, traitor: NodeId) -> tuple[tuple[NodeId, Tol
         between = (p for length in range(faults) for p in permutations(others, length))
         paths = [(commander, *each, traitor) for each in between]
     return tuple(
-        (to, Told(order, path))
+        (to, Says(order, path))
         for path in paths
         for to in others
         if to not in path

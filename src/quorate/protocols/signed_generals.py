@@ -11,9 +11,9 @@ Roles
   Commander   signs an order
   Lieutenant  signs what reaches it with signatures enough, and obeys if there is one order only
 Messages
-  Told        commander, lieutenant → lieutenants — these have signed the order, one after another
+  Endorsed    commander, lieutenant → lieutenants — these have signed the order, one after another
 Stable       none: who crashes is silent from then on, which traitors may be, too
-Guarantees   agreement, obedience, attack, termination
+Guarantees   agreement, obedience, decision, full_termination
 Cost         until all obey: (generals - 1) ** 2 messages, 2 message delays, 0 forced writes,
              0 write delays
 Deviations   each signature is for one battle, so that none is of use in another; no more than two
@@ -25,7 +25,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from quorate.kernel import Context, Message, Network, NodeId, Signed, World
-from quorate.properties.byzantine import Ordered
+from quorate.properties.consensus import Commanded, Decided
 from quorate.properties.cost import Cost
 from quorate.protocols import byzantine_generals
 from quorate.protocols.byzantine_generals import ATTACK, RETREAT, Path, names
@@ -44,12 +44,12 @@ class Endorsement(Message, frozen=True):
 Chain = tuple[Signed[Endorsement], ...]
 
 
-class Told(Message, frozen=True):
+class Endorsed(Message, frozen=True):
     order: str
     chain: Chain
 
 
-Msg = Told
+Msg = Endorsed
 
 
 class Commander(byzantine_generals.Commander):
@@ -58,9 +58,10 @@ class Commander(byzantine_generals.Commander):
     battle: int = 1
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
-        ctx.output(Ordered(self.order))
+        ctx.output(Commanded(self.order))
+        ctx.output(Decided(self.order))
         first = ctx.sign(Endorsement(self.battle, self.order, ()))
-        ctx.broadcast(self.lieutenants, Told(self.order, (first,)))
+        ctx.broadcast(self.lieutenants, Endorsed(self.order, (first,)))
 
 
 class Lieutenant(byzantine_generals.Subordinate):
@@ -69,7 +70,7 @@ class Lieutenant(byzantine_generals.Subordinate):
     battle: int = 1
     orders: frozenset[str] = frozenset()
 
-    def on_told(self, ctx: Context, src: NodeId, m: Told) -> None:
+    def on_endorsed(self, ctx: Context, src: NodeId, m: Endorsed) -> None:
         signers = tuple(proof.signer for proof in m.chain)
         if not (self.is_path(signers, src) and self.is_signed(m.order, m.chain)):
             return ctx.ignore("no chain of signatures from the commander to its sender")
@@ -80,7 +81,7 @@ class Lieutenant(byzantine_generals.Subordinate):
         self.orders |= {m.order}
         if len(signers) <= self.faults:
             own = ctx.sign(Endorsement(self.battle, m.order, signers))
-            ctx.broadcast(self.others(signers), Told(m.order, (*m.chain, own)))
+            ctx.broadcast(self.others(signers), Endorsed(m.order, (*m.chain, own)))
 
     def is_signed(self, order: str, chain: Chain) -> bool:
         """Whether each signature is for this order, after those before it, in this battle."""
@@ -99,7 +100,7 @@ PROPERTIES = byzantine_generals.PROPERTIES
 
 def lies(
     generals: int, faults: int, traitors: tuple[NodeId, ...], traitor: NodeId
-) -> tuple[tuple[NodeId, Told], ...]:
+) -> tuple[tuple[NodeId, Endorsed], ...]:
     """All that a traitor may say: either order, with the signatures of traitors, its own the last.
 
     Signatures of loyal lieutenants would add nothing, since each tells all others what it signs.
@@ -120,13 +121,13 @@ def lies(
     )
 
 
-def signed_by(path: Path, order: str, battle: int = 1) -> Told:
+def signed_by(path: Path, order: str, battle: int = 1) -> Endorsed:
     """An order with the signatures of traitors, who share their keys."""
     chain = (
         Signed(signer, Endorsement(battle, order, path[:number]))
         for number, signer in enumerate(path)
     )
-    return Told(order, tuple(chain))
+    return Endorsed(order, tuple(chain))
 
 
 def world(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str = "p1") -> World:
