@@ -51,16 +51,10 @@ def _swap(new: type[Actor], traitors: str) -> Callable[..., World]:
 
 
 def slandered(generals: int = 4) -> World:
-    """p3 also says that others told it what it says."""
+    """p3 tells p4 to retreat, and that p2 said so, too."""
     base = byzantine_generals.world(generals, traitors="p3")
-    slander = tuple(
-        (to, Says(RETREAT, ("p1", other)))
-        for to in ("p2", "p4")
-        for other in ("p2", "p4")
-        if other != to
-    )
-    lies = {"p3": base.byzantine["p3"] + slander}
-    world = msgspec.structs.replace(base, byzantine=lies, symmetry=())
+    slander = tuple(("p4", Says(RETREAT, ("p1", name))) for name in ("p2", "p3"))
+    world = msgspec.structs.replace(base, byzantine={"p3": slander}, symmetry=())
     return swapped(world, LieutenantBelievesThePath)
 
 
