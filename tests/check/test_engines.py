@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -47,7 +48,8 @@ def compare(world: World, **how: Any) -> None:
     levels = {"depth_max": first.depth - 1 if first.cut else 0}
     one, two = (search(world, engine=engine, **levels, **how) for engine in ("numpy", "plain"))
     assert counts(one) == counts(two)
-    assert [outcome(verdict) for verdict in one.verdicts] == [outcome(v) for v in two.verdicts]
+    lies = world.byzantine.keys()
+    assert [outcome(v, lies) for v in one.verdicts] == [outcome(v, lies) for v in two.verdicts]
     if first.cut is None:
         reduced, again = (
             search(world, engine=engine, reduce=True, **how) for engine in ("numpy", "plain")
@@ -63,11 +65,15 @@ def counts(result: Result) -> tuple[int, int, int, str | None]:
     return result.distinct, result.transitions, result.depth, result.cut
 
 
-def outcome(verdict: Verdict) -> tuple[str, str, int | None]:
-    """What was found, and in how many moves: a crash and the restart that follows are one."""
+def outcome(verdict: Verdict, traitors: Collection[str]) -> tuple[str, str, int | None]:
+    """What was found, and in how many moves: a crash and the restart that follows are one, and so
+    are a lie and its arrival."""
     moves = None
     if verdict.trace is not None:
-        moves = sum(record.event != Start(recovered=True) for record in verdict.trace.records)
+        moves = sum(
+            record.event != Start(recovered=True) and record.node not in traitors
+            for record in verdict.trace.records
+        )
     return verdict.name, verdict.verdict, moves
 
 
