@@ -21,6 +21,7 @@ from quorate.protocols import build_world
 from quorate.sim.exact import Down, Fate, Fault, Moment, Pause, Ran, Split, run_exactly
 
 TWO, THREE, PAXOS = "two_phase_commit", "three_phase_commit", "paxos_commit"
+ASKS = "cooperative_termination"
 BACK_MS = 8_000
 BACK: dict[str, Any] = {"back_ms": BACK_MS}
 LATE_MS = 5_000
@@ -89,6 +90,19 @@ def test_2pc_blocks_exactly_where_the_coordinator_stops_before_all_are_told(
             assert end(TWO, back, participants=participants) == after, crash
         else:
             assert how in ("commits", "aborts"), crash
+
+
+@pytest.mark.parametrize("participants", [1, 2, 3, 5])
+def test_who_asks_the_others_is_blocked_only_while_all_of_them_are_uncertain(
+    participants: int,
+) -> None:
+    # It helps once one of them knows: one that has not voted, and aborts, or one that was told.
+    for crash in crashes(ASKS, participants=participants):
+        ran = run(ASKS, (crash,), participants=participants)
+        all_voted = len([m for m in ran.messages if m.message == "Prepared"]) == participants
+        told = any(m.message in ("Commit", "Abort") for m in ran.messages)
+        blocked = ending(ran.judge.view()) == "blocks"
+        assert blocked == (crash.at.node == "tm" and all_voted and not told), crash
 
 
 @pytest.mark.parametrize("protocol", [THREE, PAXOS])
@@ -186,11 +200,15 @@ row(ROW, PAXOS, "commits", down("l1", "Accepted", 2, sent=0))
 
 ROW = "9 the coordinator, after it has told one participant"
 row(ROW, TWO, "blocks commits", down("tm", "commit", sent=1))
+row(ROW, ASKS, "commits", down("tm", "commit", sent=1))  # who was not told asks who was
 row(ROW, THREE, "commits", down("tm", "Ack", 2, sent=1))
 row(ROW, PAXOS, "commits", down("l1", "Accepted", 2, sent=1))
 
 ROW = "10 the coordinator, and the one participant that it has told"
 row(ROW, TWO, "blocks commits", down("tm", "commit", sent=1), down("rm1", "Commit"))
+row(ROW, ASKS, "blocks commits", down("tm", "commit", sent=1), down("rm1", "Commit"))
+row(ROW, ASKS, "commits", down("tm", "commit", sent=1), down("rm1", "Commit", **BACK))
+row(ROW, TWO, "blocks commits", down("tm", "commit", sent=1), down("rm1", "Commit", **BACK))
 row(ROW, THREE, "commits", down("tm", "Ack", 2, sent=1), down("rm1", "Commit"))
 row(ROW, PAXOS, "commits", down("l1", "Accepted", 2, sent=1), down("rm1", "Commit"))
 

@@ -66,6 +66,11 @@ def _free(view: View) -> bool:
     return live <= {node for node, _ in _decisions(view)}
 
 
+def _informed(view: View) -> bool:
+    live = _participants(view) & set(view.actors)
+    return _free(view) or not live & {node for node, _ in _decisions(view)}
+
+
 def _ended(view: View) -> bool:
     return bool(_participants(view)) and _free(view)
 
@@ -98,3 +103,6 @@ termination = eventually("AC5 termination", _ended, states=True)
 
 nonblocking = at_rest("no participant is blocked", _free, states=True)
 """Every participant that still runs decides, although others have stopped for good."""
+
+informed = at_rest("no participant waits for what another knows", _informed, states=True)
+"""Of the participants that still run either all have decided or none has."""

@@ -198,22 +198,53 @@ class Stage:
         return player, address(player.boot, to, Receive(src, msg))
 
     def at_rest(self) -> bool:
-        """Whether nothing further can happen: whatever has yet to arrive would change nothing.
-        A traitor never rests, and does not count."""
+        """Whether nothing further can happen: whatever still arrives or rings would leave all as it
+        is, as when somebody asks again and again. A traitor never rests, and does not count."""
+        ahead = [self.arrival(envelope) for envelope in self.waiting]
         for player in self.players.values():
-            if not is_faithful(player.actor):
-                continue
-            if not player.started or (player.up and (player.armed or player.offered)):
-                return False
-        for envelope in self.waiting:
-            player, event = self.arrival(envelope)
-            if any(isinstance(role, Timed) for role in roles_of(player.actor)):
-                return False
-            if player.up:
-                after, effects = player.actor.step(event)
-                if after != player.actor or any(type(unwrapped(e)) is not Ignore for e in effects):
+            if is_faithful(player.actor):
+                if not player.started or player.offered:
                     return False
+                ahead += [
+                    (player, address(player.boot, role, Timeout(timer)))
+                    for role, timer in player.armed
+                ]
+        again: set[Envelope] = set()
+        while ahead:
+            player, event = ahead.pop()
+            if not player.up:
+                continue
+            repeated = self._repeats(player, event)
+            if repeated is None:
+                return False
+            ahead += [self.arrival(envelope) for envelope in repeated - again]
+            again |= repeated
         return True
+
+    def _repeats(self, player: Player, event: Event) -> set[Envelope] | None:
+        """What a player would send once more; None if `event` changed anything else."""
+        if any(isinstance(role, Timed) for role in roles_of(player.actor)):
+            return None
+        after, effects = player.actor.step(event)
+        inner, here = core(event), role_of(event, player.boot.me)
+        rung = {(here, inner.timer)} if isinstance(inner, Timeout) else set()
+        repeated: set[Envelope] = set()
+        for effect in effects:
+            role = effect.role if isinstance(effect, By) else player.boot.me
+            match unwrapped(effect):
+                case Send(to, msg) if (role, to, msg) in self.sent:
+                    repeated |= {(role, to, msg)} if to in self._hosts else set()
+                case SetTimer(timer) if (role, timer) in player.armed:
+                    rung.discard((role, timer))
+                case CancelTimer(timer) if (role, timer) not in player.armed:
+                    pass
+                case Output(fact) if (role, fact) in self.stated:
+                    pass
+                case Ignore():
+                    pass
+                case _:
+                    return None
+        return None if rung or after != player.actor else repeated
 
 
 def _stays(effect: Effect) -> bool:
