@@ -75,12 +75,30 @@ def _notified(view: View) -> bool:
     )
 
 
-def _accurate(view: View) -> bool:
+def _wronged(view: View) -> set[NodeId]:
+    """The live nodes that were suspected although they had not failed."""
     lives = _lives(view)
-    return not any(
-        fact.node in view.actors and not 0 < fact.life < lives.get(fact.node, 0)
+    return {
+        fact.node
         for _, fact in view.stated(Suspected)
-    )
+        if fact.node in view.actors and not 0 < fact.life < lives.get(fact.node, 0)
+    }
+
+
+def _by_some(view: View) -> bool:
+    watched = list(_pairs(view, live=False))
+    seen = {node for detector, node in watched if detector.suspects(node)}
+    return seen == {node for _, node in watched}
+
+
+def _some_trusted(view: View) -> bool:
+    pairs = list(_pairs(view, live=True))
+    doubted = {node for detector, node in pairs if not _trusts(detector, node)}
+    return not pairs or doubted != {node for _, node in pairs}
+
+
+def _trusts(detector: Detector, node: NodeId) -> bool:
+    return not detector.suspects(node) and detector.steady(node) >= STEADY
 
 
 def _honest(view: View) -> bool:
@@ -97,15 +115,28 @@ completeness = eventually(
 
 eventual_accuracy = eventually(
     "eventual strong accuracy",
-    lambda view: all(d.steady(node) >= STEADY for d, node in _pairs(view, live=True)),
+    lambda view: all(_trusts(detector, node) for detector, node in _pairs(view, live=True)),
     states=True,
 )
 """In the end, no live node is suspected by a live one any more, nor has it been for a while: each
 of its latest STEADY probes was answered before it had to be suspected."""
 
-strong_accuracy = always("strong accuracy", _accurate, states=True)
+strong_accuracy = always("strong accuracy", lambda view: not _wronged(view), states=True)
 """No node is suspected before it has failed: whoever is, in some life, is down, or back in a later
 one."""
+
+weak_completeness = eventually("weak completeness", _by_some, states=True)
+"""In the end, every node that has stopped for good is suspected by some live one."""
+
+weak_accuracy = eventually(
+    "weak accuracy",
+    lambda view: not {detector.me for detector in view.roles(Detector)} <= _wronged(view),
+    states=True,
+)
+"""Some live node has never been suspected by anybody without having failed."""
+
+eventual_weak_accuracy = eventually("eventual weak accuracy", _some_trusted, states=True)
+"""In the end, some live node is suspected by no live one any more, nor has it been for a while."""
 
 notification = eventually("recovery notification", _notified, states=True)
 """In the end, every live node has heard of the latest life of every other: who was gone and is back

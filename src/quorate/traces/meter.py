@@ -70,6 +70,6 @@ def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> set[int]:
         step = diagram.steps[index]
         waited_for[step.node] |= sends[index]
         if waited_for[step.node] and forces(step.effects):
-            before = precedes(diagram, clocks, index, first)
+            before = bool(counted) and precedes(diagram, clocks, index, first)
             writes |= set() if before else {index}
     return writes
