@@ -28,6 +28,17 @@ class Prepared(Fact, frozen=True):
     """This participant can commit and can abort, and leaves it to others which."""
 
 
+class Released(Fact, frozen=True):
+    """This participant has changed nothing, and however it ends is the same to it; it has `voted`
+    for that, or else given up before."""
+
+    voted: bool
+
+
+class Forgotten(Fact, frozen=True):
+    """This coordinator needs no record of the transaction any more."""
+
+
 class Decided(Fact, frozen=True):
     """For this node the transaction has ended, for good."""
 
@@ -54,7 +65,8 @@ def _keep(view: View) -> bool:
 
 def _unanimous(view: View) -> bool:
     prepared = {node for node, _ in view.stated(Prepared)}
-    return not _committed(view) or _participants(view) <= prepared
+    readers = {node for node, fact in view.stated(Released) if fact.voted}
+    return not _committed(view) or _participants(view) <= prepared | readers
 
 
 def _committed(view: View) -> bool:
@@ -63,7 +75,8 @@ def _committed(view: View) -> bool:
 
 def _free(view: View) -> bool:
     live = _participants(view) & set(view.actors)
-    return live <= {node for node, _ in _decisions(view)}
+    readers = {node for node, _ in view.stated(Released)}
+    return live <= readers | {node for node, _ in _decisions(view)}
 
 
 def _informed(view: View) -> bool:
@@ -100,6 +113,9 @@ that waits, a failure and a slow message look alike, so here it is asked that on
 
 termination = eventually("AC5 termination", _ended, states=True)
 """Once failures have been repaired, every participant that is there decides."""
+
+forgetting = eventually("the coordinator forgets", lambda view: bool(view.stated(Forgotten)))
+"""Once failures have been repaired, no record of the transaction has to be kept."""
 
 nonblocking = at_rest("no participant is blocked", _free, states=True)
 """Every participant that still runs decides, although others have stopped for good."""
