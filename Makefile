@@ -21,7 +21,7 @@ nightly: $(READY)
 	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2
 
 bench: $(READY)
-	bash scripts/peers && .venv/bin/quorate bench simulate && .venv/bin/quorate bench check --plot benchmarks/results/check.svg && .venv/bin/python benchmarks/viewer.py && .venv/bin/quorate bench service --etcdload benchmarks/peers/etcdload/etcdload
+	bash scripts/peers && .venv/bin/quorate bench simulate && .venv/bin/quorate bench check --plot benchmarks/results/check.svg && .venv/bin/quorate bench cost --json > benchmarks/results/cost.json && .venv/bin/python benchmarks/viewer.py && .venv/bin/quorate bench service --etcdload benchmarks/peers/etcdload/etcdload
 
 docs: $(READY)
 	$(PY) scripts/docs.py

@@ -110,6 +110,45 @@ def _lecture() -> str:
     return "".join(parts[:1]) + "\n" + "".join(parts[1:])
 
 
+SIZES = ((2, 1), (3, 1), (5, 1), (5, 2), (10, 1), (10, 2))
+
+
+COSTS = """# What the protocols cost
+
+Every figure is measured on a run without failures, and is what the formula gives that
+`quorate show` prints. What counts: `src/quorate/properties/cost.py`. Every size:
+`quorate bench cost --all`.
+
+{summary}
+Messages/message delays/forced writes, where only a leader shares a node, with an acceptor:
+
+{table}"""
+
+
+def cost_page() -> str:
+    """The page of what the protocols cost. Measures all of them, so this takes a while."""
+    from quorate.protocols import all_protocols
+    from quorate.sim.quiet import size_rows, sizes
+
+    shapes = [
+        (each, faster)
+        for each in all_protocols()
+        if "participants" in sizes(each)
+        for faster in ((False, True) if "faster" in sizes(each) else (False,))
+    ]
+    lines = [["participants, faults", *(each.name + ", faster" * fast for each, fast in shapes)]]
+    lines.append(["---"] * len(lines[0]))
+    for participants, faults in SIZES:
+        lines.append([f"{participants}, {faults}"])
+        for each, faster in shapes:
+            asked = {"participants": participants, "faults": faults, "faster": faster}
+            settings = {name: asked.get(name, False) for name in sizes(each)}
+            figures = [str(row.measured) for row in size_rows(each, settings)]
+            lines[-1].append("/".join(figures[:3]))
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return COSTS.format(summary=_block(_output(["bench", "cost"])), table=table)
+
+
 def _glossary() -> str:
     from quorate.protocols import all_protocols
 
@@ -142,7 +181,7 @@ def write() -> None:
     """Write every page anew, and remove those of what is gone."""
     from quorate.lecture import claims
 
-    made = dict(pages())
+    made = {**pages(), "docs/reference/cost.md": cost_page()}
     for claim in claims():
         made[f"docs/lecture/{claim.name}.md"] = lecture_page(claim.name)
     for folder in ("protocols", "lecture"):

@@ -13,15 +13,15 @@ import msgspec
 import pytest
 from rich.console import Console
 
-import quorate.cli.bench as bench_module
+import quorate.cli.bench_cost as bench_cost
 import quorate.cli.mutants as mutants_module
 import quorate.cli.protocols as protocols_module
 from quorate.cli import BAD_ARGUMENTS, CRASH, INTERRUPTED, run, terminal
 from quorate.kernel import UsageError
 from quorate.mutants import find_mutants
-from quorate.protocols import build_world, names
+from quorate.protocols import build_world, find, names
 from quorate.sim import spreading
-from quorate.sim.quiet import Row
+from quorate.sim.quiet import cost_rows
 from quorate.traces.export import FORMATS
 
 Quorate = Callable[..., tuple[int, str, str]]
@@ -160,30 +160,52 @@ def test_a_shown_run_says_what_it_cost(quorate: Quorate) -> None:
     said = " ".join(quorate("show", "two_phase_commit")[1].split())
     assert "costs 8 messages, 4 message delays, 4 forced writes, 3 write delays, as the" in said
     cost = msgspec.json.decode(quorate("show", "two_phase_commit", "--json")[1])["cost"]
-    assert cost["messages"] == "3·participants - 1"
+    assert cost["messages"] == "3·participants - 1 - 2·colocated"
 
 
-def test_costs_are_measured_beside_their_formulas(
-    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, out, _ = quorate("bench", "cost")
+def test_costs_are_measured_beside_their_formulas(quorate: Quorate) -> None:
+    code, out, _ = quorate("bench", "cost", "paxos")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "acceptors=7 learners=5" in out
-    rows = msgspec.json.decode(quorate("bench", "cost", "paxos", "--json")[1])
-    assert {tuple(row) for row in rows} == {
-        ("protocol", "settings", "quantity", "measured", "formula")
+    rows = msgspec.json.decode(quorate("bench", "cost", "two_phase_commit", "--json")[1])["rows"]
+    assert len(rows) == 7 * 2 * 5
+    assert rows[-2] == {
+        "protocol": "two_phase_commit",
+        "participants": 8,
+        "faults": 0,
+        "colocated": True,
+        "quantity": "write delays",
+        "measured": 3,
+        "formula": 3,
+        "exception": 0,
+        "settings": {"participants": 8, "colocated": True},
     }
-    wrong = [msgspec.structs.replace(Row("p", {"n": 3}, "messages", 6, 6), formula=9)]
-    monkeypatch.setattr(bench_module, "cost_rows", lambda _: wrong)
-    monkeypatch.setattr(bench_module, "all_protocols", lambda: (Named("p"),))
-    code, out, _ = quorate("bench", "cost")
+
+
+def test_the_size_that_is_shown_of_all_protocols_is_a_choice(
+    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_cost, "all_protocols", lambda: (find("paxos_commit"), find("lease")))
+    monkeypatch.setattr(bench_cost, "cost_rows", lambda _: ())
+    code, out, _ = quorate("bench", "cost", "--participants", 3, "--faults", 3)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    lines = [line.split() for line in out.splitlines()]
+    assert ["paxos_commit", "faster", "colocated", "20*", "3", "7", "3", "2"] in lines
+    assert ["lease", "acceptors=3", "6", "2", "4", "2"] in lines
+
+
+def test_a_cost_that_is_not_what_the_formula_gives_is_told_and_fails(
+    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = next(cost_rows(find("lease")))
+    wrong = msgspec.structs.replace(right, formula=9)
+    monkeypatch.setattr(bench_cost, "cost_rows", lambda _: [wrong])
+    code, out, _ = quorate("bench", "cost", "lease")
     assert code == 1
-    assert "6, not 9" in out
-
-
-class Named(msgspec.Struct):
-    name: str
+    assert "4, not 9" in out
+    assert "1 differ from what the formula gives.\nlease acceptors=2: messages 4, not 9" in out
 
 
 def test_a_name_that_asks_for_no_format_is_bad_arguments(quorate: Quorate) -> None:

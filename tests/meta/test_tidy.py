@@ -18,9 +18,7 @@ PROTOCOL_LINES = (80, 250)
 FUNCTION_LINES_MAX = 50
 KERNEL_LINES_MAX = 800
 
-LONG_FILES = {
-    "protocols/paxos_commit.py": 284,
-}
+LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 
 

@@ -14,20 +14,19 @@ import typer
 
 from quorate.cli import terminal
 from quorate.cli.bench_check import check_command
+from quorate.cli.bench_cost import cost_command
 from quorate.kernel import UsageError
-from quorate.properties.cost import QUANTITIES
-from quorate.protocols import all_protocols, find
 from quorate.runtime.loop import run
 from quorate.service.bench import load
 from quorate.service.serve import LocalCluster
 from quorate.sim.bench import measure
-from quorate.sim.quiet import Row, cost_rows
 
 app = typer.Typer()
 bench = typer.Typer(help="Measure Quorate, and others beside it.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 PORT = 17_001
 bench.command("check")(check_command)
+bench.command("cost")(cost_command)
 
 
 @bench.command("service")
@@ -111,36 +110,6 @@ def simulate_command(
         print(f"deliveries, {weather}: {ratio:.0f} times simloop")
     print(data["machine"])
     return 0
-
-
-@bench.command("cost")
-def cost_command(
-    protocol: Annotated[
-        str | None, typer.Argument(metavar="[PROTOCOL]", help="Default: all of them.")
-    ] = None,
-    json: terminal.Json = False,
-) -> int:
-    """What runs without failures cost, in many sizes, beside the formula of each protocol."""
-    chosen = all_protocols() if protocol is None else (find(protocol),)
-    rows = [row for each in chosen for row in cost_rows(each)]
-    if json:
-        terminal.print_json(rows)
-    else:
-        for each in chosen:
-            _costs(each.name, [row for row in rows if row.protocol == each.name])
-        print("All are measured, and are what the formulas give unless a cell says otherwise.")
-    return 0 if all(row.measured == row.formula for row in rows) else 1
-
-
-def _costs(protocol: str, rows: list[Row]) -> None:
-    runs: dict[str, list[str]] = {}
-    for row in rows:
-        size = " ".join(f"{name}={value}" for name, value in row.settings.items())
-        differs = "" if row.measured == row.formula else f", not {row.formula}"
-        runs.setdefault(size, []).append(f"{row.measured}{differs}")
-    headings = (protocol, *(name.replace("_", " ") for name in QUANTITIES))
-    terminal.table(headings, [(size, *cells) for size, cells in runs.items()])
-    print()
 
 
 def _rate(rows: list[dict[str, Any]], system: str, operation: str) -> float:

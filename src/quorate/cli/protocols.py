@@ -94,7 +94,8 @@ def _costs(protocol: Protocol, diagram: SpaceTime) -> str:
     formula = expected(protocol, {})
     measured = measure(diagram, formula.counted)
     parts = [f"{getattr(measured, name)} {words}" for name, words in QUANTITIES.items()]
-    verdict = "as the formula says" if measured == formula else f"but the formula gives {formula}"
+    right = all(getattr(measured, name) == formula.exact(name) for name in QUANTITIES)
+    verdict = "as the formula says" if right else f"but the formula gives {formula}"
     return f"It costs {', '.join(parts)}, {verdict}."
 
 

@@ -17,13 +17,13 @@ SEEDS = "seeds of crashes, partitions and loss, then calm"
 
 
 def _as_the_formula_says(protocol: str) -> Finding:
-    rows = tuple(cost_rows(find(protocol)))
+    rows = tuple(cost_rows(find(protocol), {"participants": (2, 5, 8), "faults": range(4)}))
     wrong = [row for row in rows if row.measured != row.formula]
     return Finding(
         what=f"{protocol}: measured costs that differ from the formula",
         expected="none",
         found=str(len(wrong)) if wrong else "none",
-        detail=f"{len(rows) // len(QUANTITIES)} sizes",
+        detail=f"{len({str(row.settings) for row in rows})} sizes",
         command=f"quorate bench cost {protocol}",
     )
 
@@ -39,10 +39,11 @@ def _degenerate() -> tuple[Finding, ...]:
 
     return tuple(
         Finding(
-            what=f"{participants} participants, one acceptor, beside the leader",
-            expected=written(cost(TWO, participants=participants)),
-            found=written(cost(PAXOS, participants=participants, faults=0)),
+            what=f"{participants} participants, one acceptor, beside the leader{where}",
+            expected=written(cost(TWO, participants=participants, colocated=colocated)),
+            found=written(cost(PAXOS, participants=participants, faults=0, colocated=colocated)),
         )
+        for colocated, where in ((False, ""), (True, ", which is beside a participant"))
         for participants in (2, 3, 5, 8)
     )
 

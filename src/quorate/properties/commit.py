@@ -122,3 +122,6 @@ nonblocking = at_rest("no participant is blocked", _free, states=True)
 
 informed = at_rest("no participant waits for what another knows", _informed, states=True)
 """Of the participants that still run either all have decided or none has."""
+
+CONDITIONS = (agreement, stability, unanimity, nontriviality, termination)
+"""AC1 to AC5."""

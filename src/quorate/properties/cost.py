@@ -21,7 +21,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -37,12 +37,17 @@ QUANTITIES = {
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """A message goes from one node to another; within a node it costs nothing,
-    and what one step sends to one node is one message. `delays` is the
+    and what a role sends to one node in one step is one message. `delays` is the
     largest number of messages of which each waits for the one before; `write_delays` is the same
-    for forced writes. A forced write counts when a message that counts has to wait for it.
+    for forced writes. A forced write counts when a message that counts has to wait for it; what the
+    roles of a node write in one step are as many writes, and one delay.
 
     `counted` are the kinds of message that count, all if there are none: not heartbeats, elections
     or acknowledgements that nobody waits for. A run costs nothing before the first of them.
+    `spontaneous_write_delays`: write delays where all participants prepare without being asked,
+    which is a setting `spontaneous` of the main world; None: there is no such setting.
+    `exceptions`: by how much a quantity differs from its formula, in sizes so small that the
+    formula does not hold. Measured costs have neither.
     """
 
     messages: int
@@ -50,6 +55,13 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     forced_writes: int
     write_delays: int
     counted: tuple[type[Message], ...] = ()
+    spontaneous_write_delays: int | None = None
+    exceptions: Mapping[str, int] = {}
+
+    def exact(self, quantity: str) -> int:
+        """What the formula gives, and by how much it is off where there is an exception."""
+        general: int = getattr(self, quantity)
+        return general + self.exceptions.get(quantity, 0)
 
 
 Pricing = Callable[..., Cost]

@@ -24,8 +24,8 @@ Stable
   Participant.prepared      likewise
   Participant.precommitted  likewise
 Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         until all participants have ended: 5·participants - 1 messages, 6 message delays,
-             2·participants + 2 forced writes, 5 write delays
+Cost         until all participants have ended: 5·participants - 1 - 4·colocated messages, 6 -
+             colocated message delays, 2·participants + 2 forced writes, 5 write delays
 Deviations   one coordinator for each rank; none of the recovery from a total failure
 """
 
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import enum
 
-from quorate.kernel import Context, Map, Message, Network, NodeId, Stable, World
+from quorate.kernel import Actor, Context, Map, Message, Network, NodeId, Stable, World, placed
 from quorate.properties.commit import Outcome
 from quorate.properties.cost import Cost
 from quorate.protocols import two_phase_commit
@@ -201,15 +201,24 @@ class Participant(two_phase_commit.Participant, kw_only=True):
 PROPERTIES = two_phase_commit.PROPERTIES
 
 
-def world(participants: int = 3, asks: bool = True) -> World:
+def world(
+    participants: int = 3,
+    asks: bool = True,
+    spontaneous: bool = False,
+    colocated: bool = False,
+) -> World:
     """Coordinator tm, and participants rm1…, of which the first prepares without being asked.
 
     `asks`: who hears nothing asks the others, or else goes by its own standing alone.
+    `spontaneous`: all prepare without being asked; `colocated`: tm is on the node of rm1.
     """
     names = tuple(f"rm{i}" for i in range(1, participants + 1))
-    works = (Participant(name, "tm", name == "rm1", succession=names, asks=asks) for name in names)
+    first = names if spontaneous else names[:1]
+    works = (Participant(rm, "tm", rm in first, succession=names, asks=asks) for rm in names)
+    asked = frozenset(names) - frozenset(first)
+    roles: tuple[Actor, ...] = (Coordinator("tm", frozenset(names), asked), *works)
     return World(
-        processes=(Coordinator("tm", frozenset(names), frozenset(names[1:])), *works),
+        processes=placed(roles, two_phase_commit.beside) if colocated else roles,
         properties=PROPERTIES,
         synchronous=True,
     )
@@ -226,13 +235,14 @@ def asynchronous(participants: int = 2, crashes: int = 0, asks: bool = True) -> 
     )
 
 
-def cost(participants: int) -> Cost:
+def cost(participants: int, colocated: bool) -> Cost:
     """until all participants have ended"""
     return Cost(
-        messages=5 * participants - 1,
-        delays=6,
+        messages=5 * participants - 1 - 4 * colocated,
+        delays=6 - colocated,
         forced_writes=2 * participants + 2,
         write_delays=5,
+        spontaneous_write_delays=4,
     )
 
 

@@ -18,27 +18,17 @@ Stable
   Coordinator.outcome   or a restarted coordinator would decide anew what others have done
   Participant.prepared  or a restarted participant would abort what it left to the coordinator
 Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         until all participants have ended: 3·participants - 1 messages, 4 message delays,
-             participants + 1 forced writes, 3 write delays
+Cost         until all participants have ended: 3·participants - 1 - 2·colocated messages, 4 -
+             colocated message delays, participants + 1 forced writes, 3 write delays
 Deviations   a participant that aborts says so when it is asked to prepare; one that forgets an
              outcome in a crash inquires again, so that the coordinator never forgets it
 """
 
 from __future__ import annotations
 
-from quorate.kernel import Actor, Context, Message, NodeId, Stable, World
+from quorate.kernel import Actor, Context, Message, NodeId, Stable, World, placed
 from quorate.properties import commit
-from quorate.properties.commit import (
-    Began,
-    Decided,
-    Outcome,
-    agreement,
-    nonblocking,
-    nontriviality,
-    stability,
-    termination,
-    unanimity,
-)
+from quorate.properties.commit import Began, Decided, Outcome
 from quorate.properties.cost import Cost
 
 AT_ONCE = (0, 0)
@@ -192,21 +182,36 @@ class Participant(Actor):
         ctx.output(Decided(outcome))
 
 
-PROPERTIES = (agreement, stability, unanimity, nontriviality, termination)
+PROPERTIES = commit.CONDITIONS
 
 
-def world(participants: int = 3, crashes: int = 0, inquires: bool = True) -> World:
+def beside(role: NodeId) -> NodeId:
+    """The node of each role, where the coordinator is on that of the first participant."""
+    return "n1" if role in ("tm", "rm1") else role
+
+
+def world(
+    participants: int = 3,
+    crashes: int = 0,
+    inquires: bool = True,
+    spontaneous: bool = False,
+    colocated: bool = False,
+) -> World:
     """Coordinator tm, and participants rm1…, of which the first prepares without being asked.
 
     `inquires`: a prepared participant inquires again and again, since messages may be lost.
+    `spontaneous`: all prepare without being asked; `colocated`: tm is on the node of rm1.
     """
-    names = [f"rm{i}" for i in range(1, participants + 1)]
-    works = (Participant(name, "tm", name == "rm1", inquires) for name in names)
+    names = tuple(f"rm{i}" for i in range(1, participants + 1))
+    asked = frozenset() if spontaneous else frozenset(names[1:])
+    alike = names if spontaneous and not colocated else names[1:]
+    works = (Participant(name, "tm", name not in asked, inquires) for name in names)
+    roles: tuple[Actor, ...] = (Coordinator("tm", frozenset(names), asked), *works)
     return World(
-        processes=(Coordinator("tm", frozenset(names), frozenset(names[1:])), *works),
+        processes=placed(roles, beside) if colocated else roles,
         properties=PROPERTIES,
         crashes=crashes,
-        symmetry=(tuple((name,) for name in names[1:]),),
+        symmetry=(tuple((name,) for name in alike),),
     )
 
 
@@ -217,32 +222,27 @@ def small(participants: int = 2, crashes: int = 1) -> World:
 
 def tla(participants: int = 3) -> World:
     """As the paper's appendix specifies it: all prepare by themselves, and nothing crashes."""
-    names = frozenset(f"rm{i}" for i in range(1, participants + 1))
-    return World(
-        processes=(Coordinator("tm", names), *(Participant(name, "tm") for name in sorted(names))),
-        properties=PROPERTIES,
-        symmetry=(tuple((name,) for name in sorted(names)),),
-    )
+    return world(participants, inquires=False, spontaneous=True)
 
 
 def blocking(participants: int = 2) -> World:
     """The coordinator may stop for good, and does so at the worst moment."""
-    base = tla(participants)
     return World(
-        processes=base.processes,
-        properties=(*PROPERTIES, nonblocking),
+        processes=tla(participants).processes,
+        properties=(*PROPERTIES, commit.nonblocking),
         crashes=1,
         crashable=frozenset({"tm"}),
     )
 
 
-def cost(participants: int) -> Cost:
+def cost(participants: int, colocated: bool) -> Cost:
     """until all participants have ended"""
     return Cost(
-        messages=3 * participants - 1,
-        delays=4,
+        messages=3 * participants - 1 - 2 * colocated,
+        delays=4 - colocated,
         forced_writes=participants + 1,
         write_delays=3,
+        spontaneous_write_delays=2,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from quorate.kernel import Message, forces
+from collections.abc import Iterator
+
+from quorate.kernel import By, Message, NodeId, Persist, forces, unwrapped
 from quorate.properties.cost import Cost
 from quorate.traces.clocks import precedes, vector_clocks
-from quorate.traces.spacetime import SpaceTime
+from quorate.traces.spacetime import SpaceTime, Step
 
 
 def measure(diagram: SpaceTime, counted: tuple[type[Message], ...] = ()) -> Cost:
@@ -35,25 +37,26 @@ def measure(diagram: SpaceTime, counted: tuple[type[Message], ...] = ()) -> Cost
                 longest = max(longest, hops)
         chain = here[step.node] = hops, forced + (index in writes)
         chains.append(chain)
-    # What one step sends to one node travels together.
+    # What a role sends to one node in one step travels together.
     envelopes = {_envelope(diagram, number) for number in messages}
     return Cost(
         messages=len(envelopes),
         delays=longest,
-        forced_writes=len(writes),
+        forced_writes=sum(writes.values()),
         write_delays=max((forced for _, forced in chains), default=0),
         counted=counted,
     )
 
 
-def _envelope(diagram: SpaceTime, number: int) -> tuple[int | None, int]:
+def _envelope(diagram: SpaceTime, number: int) -> tuple[int | None, NodeId, int]:
     message = diagram.messages[number]
-    return message.sent, number if message.sent is None else message.target
+    return message.sent, message.src, number if message.sent is None else message.target
 
 
-def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> set[int]:
-    """The steps whose forced write counts: a message that counts waits for it at that node, and it
-    is no part of what came before the first message that counts (an election, say)."""
+def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> dict[int, int]:
+    """The steps whose forced writes count, and of how many roles they are: a message that counts
+    waits for them at that node, and they are no part of what came before the first message that
+    counts (an election, say)."""
     sends = [
         any(
             not counted or isinstance(diagram.messages[number].msg, counted) for number in step.sent
@@ -61,15 +64,22 @@ def _writes(diagram: SpaceTime, counted: tuple[type[Message], ...]) -> set[int]:
         for step in diagram.steps
     ]
     if True not in sends:
-        return set()
+        return {}
     clocks = vector_clocks(diagram)
     first = sends.index(True)
     waited_for = [False] * diagram.inside
-    writes: set[int] = set()
+    writes: dict[int, int] = {}
     for index in range(len(sends) - 1, -1, -1):
         step = diagram.steps[index]
         waited_for[step.node] |= sends[index]
-        if waited_for[step.node] and forces(step.effects):
-            before = bool(counted) and precedes(diagram, clocks, index, first)
-            writes |= set() if before else {index}
+        held_up = waited_for[step.node] and forces(step.effects)
+        if held_up and not (counted and precedes(diagram, clocks, index, first)):
+            writes[index] = len(set(_writers(step)))
     return writes
+
+
+def _writers(step: Step) -> Iterator[NodeId]:
+    for effect in step.effects:
+        inner = unwrapped(effect)
+        if isinstance(inner, Persist) and inner.forced:
+            yield effect.role if isinstance(effect, By) else step.role

@@ -1,34 +1,4 @@
-"""Paxos Commit: commit at every participant or at none, whoever leads and whoever stops.
-
-Problem      the participants end one transaction in the same way, even if a coordinator is lost
-Source       Gray and Lamport, Consensus on Transaction Commit, TODS 31(1) 2006, sections 4 and 5
-Model        asynchronous; crash-recovery; links lose, duplicate and reorder; 2f + 1 acceptors
-Roles
-  Participant  works, then has the acceptors vote for prepared or aborted in its instance (RM)
-  Acceptor     votes once in each ballot, in the instances of all participants together
-  Leader       counts the votes; in a later ballot it ends the instances that are still open (TM)
-Messages
-  Prepare      leader → participants — now would be a good time to prepare
-  Vote         participant → acceptors — vote for this in my instance, at ballot 0 (2a)
-  Accepted     acceptor → leader, participants — I voted for these (2b)
-  Commit       leader → participants — the transaction is committed
-  Abort        leader ↔ participants — it is aborted
-  Inquire      participant → leaders — I am prepared; what is to be done?
-  Lead         leader → acceptors — may I lead this ballot in every instance? (1a)
-  Promise      acceptor → leader — yes, and these were my votes (1b)
-  Accept       leader → acceptors — vote for this in each instance (2a)
-Stable
-  Participant.prepared  or it would abort what it left to the acceptors
-  Acceptor.promised     or it would let an old ballot pass that a new one counts on not passing
-  Acceptor.ballot       or a new leader would take older votes for the most recent
-  Acceptor.votes        or a new leader would not learn of a value that may be chosen
-  Leader.round          or a restarted leader would use one ballot for two sets of values
-Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         until all participants have ended: participants·faults·(1 + faster) + 3·participants -
-             1 + faults·(1 - faster) messages, 4 if faster else 5 message delays, participants +
-             faults + 1 forced writes, 3 write delays
-Deviations   one ballot for all instances; acceptors do not answer old ballots
-"""
+"""Paxos Commit, the roles: participant, acceptor, leader, and what they tell each other."""
 
 from __future__ import annotations
 
@@ -36,20 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from quorate.kernel import (
-    Actor,
-    Ballot,
-    Context,
-    Majority,
-    Map,
-    Message,
-    NodeId,
-    Stable,
-    World,
-    placed,
-)
+from quorate.kernel import Actor, Ballot, Context, Majority, Map, Message, NodeId, Stable
 from quorate.properties.commit import Began, Decided, Outcome
-from quorate.properties.cost import Cost
 from quorate.protocols import two_phase_commit
 from quorate.protocols.two_phase_commit import NEWS, Abort, Commit, Inquire, Prepare
 
@@ -112,8 +70,8 @@ class Participant(two_phase_commit.Participant, kw_only=True):
         # While nothing fails, f + 1 acceptors are enough.
         acceptors = self.tx.acceptors.nodes
         ctx.broadcast(acceptors[: len(acceptors) // 2 + 1], Vote(value))
-        if self.begins and self.prepared:
-            ctx.send(self.coordinator, Inquire())
+        if self.begins and self.prepared and self.coordinator:
+            ctx.send(self.coordinator, Inquire())  # so that it has the others asked
 
     def abort(self, ctx: Context) -> None:
         # It has not been prepared, so nothing but aborted can be chosen in its instance.
@@ -224,61 +182,3 @@ class Leader(Actor):
             ctx.cancel_timer("lead")
             ctx.output(Decided(self.outcome))
             ctx.broadcast(self.tx.participants, NEWS[self.outcome])
-
-
-PROPERTIES = two_phase_commit.PROPERTIES
-
-
-def world(
-    participants: int = 3,
-    faults: int = 1,
-    leaders: int = 2,
-    rounds: int = 0,
-    faster: bool = False,
-    colocated: bool = False,
-    apart: bool = False,
-) -> World:
-    """Participants rm1…, acceptors a1…, leaders l1…, of which l1 counts the votes of ballot 0.
-
-    a1 and l1 share a node, and so on; `colocated`: with rm1; or all are `apart`. `faster`:
-    acceptors answer the participants. 0 rounds: no end.
-    """
-    rms = tuple(f"rm{i}" for i in range(1, participants + 1))
-    acceptors = tuple(f"a{i}" for i in range(1, 2 * faults + 2))
-    leads = tuple(f"l{i}" for i in range(1, leaders + 1))
-    tx = Transaction(rms, Majority(acceptors), leads)
-
-    def node_of(role: NodeId) -> NodeId:
-        alone = apart or (role in rms and not colocated)
-        return role if alone else "n" + role.strip("rmal")
-
-    roles: list[Actor] = [Participant(rm, leads[0], rm == "rm1", True, tx=tx) for rm in rms]
-    roles += [Acceptor(name, tx, rms if faster else leads[:1]) for name in acceptors]
-    roles += [Leader(name, tx, rounds) for name in leads]
-    return World(
-        processes=placed(roles, node_of),
-        properties=PROPERTIES,
-        bounds=(f"each leader leads ballots 1 to {rounds}",) if rounds else (),
-    )
-
-
-def small(faults: int = 1, rounds: int = 1, faster: bool = False) -> World:
-    """Two participants, and one leader of few ballots: it can be explored to its end."""
-    return world(2, faults, 1, rounds, faster, apart=True)
-
-
-def cost(participants: int, faults: int, faster: bool) -> Cost:
-    """until all participants have ended"""
-    return Cost(
-        messages=participants * faults * (1 + faster)
-        + 3 * participants
-        - 1
-        + faults * (1 - faster),
-        delays=4 if faster else 5,
-        forced_writes=participants + faults + 1,
-        write_delays=3,
-    )
-
-
-WORLDS = {"main": world, "small": small}
-QUIET: dict[str, object] = {}
