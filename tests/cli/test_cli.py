@@ -192,7 +192,7 @@ def test_the_size_that_is_shown_of_all_protocols_is_a_choice(
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     lines = [line.split() for line in out.splitlines()]
-    assert ["paxos_commit", "faster", "colocated", "20*", "3", "7", "3", "2"] in lines
+    assert ["faster", "colocated", "20*", "3", "7", "3", "2"] in lines
     assert ["lease", "acceptors=3", "6", "2", "4", "2"] in lines
 
 

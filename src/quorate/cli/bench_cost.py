@@ -86,7 +86,8 @@ def _shapes(protocol: Protocol, asked: dict[str, int]) -> Iterator[dict[str, Any
 
 
 def _shape(row: Row) -> str:
-    return " ".join((row.protocol, *(name for name, on in row.settings.items() if on is True)))
+    flags = " ".join(name for name, on in row.settings.items() if on is True)
+    return f"  {flags}" if flags else row.protocol
 
 
 def _size(row: Row) -> str:
@@ -95,13 +96,14 @@ def _size(row: Row) -> str:
 
 
 def _table(title: str, rows: Sequence[Row], label: Any) -> None:
-    runs: dict[str, dict[str, str]] = {}
+    runs: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
         differs = "" if row.measured == row.formula else f", not {row.formula}"
         mark = "*" if row.exception else ""
-        runs.setdefault(label(row), {})[row.quantity] = f"{row.measured}{mark}{differs}"
+        run = runs.setdefault((row.protocol, label(row)), {})
+        run[row.quantity] = f"{row.measured}{mark}{differs}"
     shown = [name for name in HEADINGS if any(name in found for found in runs.values())]
-    cells = ((run, *(found.get(name, "") for name in shown)) for run, found in runs.items())
+    cells = ((run, *(found.get(name, "") for name in shown)) for (_, run), found in runs.items())
     terminal.table((title, *(HEADINGS[name] for name in shown)), cells)
 
 

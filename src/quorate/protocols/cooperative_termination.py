@@ -18,8 +18,8 @@ Stable
   Participant.prepared  or a restarted participant would abort what it left to the coordinator
   Participant.outcome   or a restarted participant could not tell the others
 Guarantees   agreement, stability, unanimity, nontriviality, termination, informed
-Cost         until all participants have ended: 3·participants - 1 messages, 4 message delays,
-             participants + 1 forced writes, 3 write delays
+Cost         until all participants have ended: 3·participants - 1 - 2·colocated messages, 4 -
+             colocated message delays, participants + 1 + colocated forced writes, 3 write delays
 Deviations   participants know each other from the start, not from the request to prepare
 """
 
@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import msgspec
 
-from quorate.kernel import Context, NodeId, Stable, World
+from quorate.kernel import Actor, Context, NodeId, Stable, World, placed
 from quorate.properties.commit import Decided, Outcome, informed, nonblocking
+from quorate.properties.cost import Cost
 from quorate.protocols import two_phase_commit
 from quorate.protocols.two_phase_commit import (
     NEWS,
@@ -69,15 +70,22 @@ class Participant(two_phase_commit.Participant, kw_only=True):
 PROPERTIES = (*two_phase_commit.PROPERTIES, informed)
 
 
-def world(participants: int = 3, crashes: int = 0) -> World:
-    """Coordinator tm, and participants rm1…, of which the first prepares without being asked."""
-    names = frozenset(f"rm{i}" for i in range(1, participants + 1))
-    works = (
-        Participant(name, "tm", name == "rm1", True, others=names - {name})
-        for name in sorted(names)
-    )
+def world(
+    participants: int = 3,
+    crashes: int = 0,
+    spontaneous: bool = False,
+    colocated: bool = False,
+) -> World:
+    """Coordinator tm, and participants rm1…, of which the first prepares without being asked.
+
+    `spontaneous`: all prepare without being asked; `colocated`: tm is on the node of rm1.
+    """
+    names = tuple(f"rm{i}" for i in range(1, participants + 1))
+    every, asked = frozenset(names), frozenset() if spontaneous else frozenset(names[1:])
+    works = (Participant(rm, "tm", rm not in asked, True, others=every - {rm}) for rm in names)
+    roles: tuple[Actor, ...] = (Coordinator("tm", every, asked), *works)
     return World(
-        processes=(Coordinator("tm", names, names - {"rm1"}), *works),
+        processes=placed(roles, two_phase_commit.beside) if colocated else roles,
         properties=PROPERTIES,
         crashes=crashes,
     )
@@ -97,6 +105,16 @@ def blocking(participants: int = 2) -> World:
     )
 
 
+def cost(participants: int, colocated: bool) -> Cost:
+    """until all participants have ended"""
+    return Cost(
+        messages=3 * participants - 1 - 2 * colocated,
+        delays=4 - colocated,
+        forced_writes=participants + 1 + colocated,  # rm1 writes the outcome before others hear it
+        write_delays=3,
+        spontaneous_write_delays=2,
+    )
+
+
 WORLDS = {"main": world, "small": small, "blocking": blocking}
 QUIET: dict[str, object] = {}
-cost = two_phase_commit.cost
