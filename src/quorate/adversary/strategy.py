@@ -112,10 +112,10 @@ def _refuse_forgery(actor: Actor, event: Event, effects: tuple[Effect, ...]) -> 
     for effect in effects:
         if type(effect) is By and effect.role not in mine:
             raise UsageError(f"the strategy of {actor.me} speaks under the name of {effect.role}")
-    foreign = {proof for proof in proofs if owner(proof) not in mine}
+    foreign = {proof for proof in proofs if proof.author not in mine}
     forged = foreign.difference(proofs_in(actor), proofs_in(event)) if foreign else ()
     if forged:
-        whose = min(map(owner, forged))
+        whose = min(proof.author for proof in forged)
         raise UsageError(f"the strategy of {actor.me} uses the key of {whose}")
 
 
@@ -129,8 +129,3 @@ def proofs_in(value: object) -> Iterator[Proof]:
     elif isinstance(value, tuple | frozenset):
         for item in value:
             yield from proofs_in(item)
-
-
-def owner(proof: Proof) -> NodeId:
-    """Whose key a proof is made with."""
-    return proof.signer if isinstance(proof, Signed) else proof.sender

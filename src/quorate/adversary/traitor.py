@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import msgspec
 
-from quorate.adversary.strategy import owner, proofs_in
+from quorate.adversary.strategy import proofs_in
 from quorate.kernel import Actor, Context, Message, NodeId, Process, UsageError, World, roles_of
 
 SPEAKS_MS, REPEATS_MS = (0, 500), (0, 5_000)
@@ -51,7 +51,7 @@ def embodied(world: World) -> World:
         for role in (name, *(to for to, _ in universe)):
             if role not in hosts:
                 raise UsageError(f"byzantine: there is no node {role!r}")
-        for whose in sorted(owner(proof) for _, msg in universe for proof in proofs_in(msg)):
+        for whose in sorted(proof.author for _, msg in universe for proof in proofs_in(msg)):
             if whose not in shared:
                 raise UsageError(f"byzantine: {name} cannot use the key of {whose}")
     traitors = {hosts[name] for name in world.byzantine}

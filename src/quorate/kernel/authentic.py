@@ -25,6 +25,15 @@ class Signed(msgspec.Struct, Generic[C], frozen=True, tag=True, cache_hash=True,
     content: C
     proof: bytes = b""
 
+    @property
+    def author(self) -> NodeId:
+        """Whose key this is made with."""
+        return self.signer
+
+    def convinces(self, node: NodeId) -> bool:
+        """Whether `node` can tell that it is genuine: anyone can."""
+        return True
+
 
 class Authenticated(msgspec.Struct, Generic[C], frozen=True, tag=True, cache_hash=True, gc=False):
     """`sender` said `content`, as far as each of `receivers` can tell: one MAC for each."""
@@ -33,6 +42,11 @@ class Authenticated(msgspec.Struct, Generic[C], frozen=True, tag=True, cache_has
     content: C
     receivers: tuple[NodeId, ...]
     tags: tuple[bytes, ...] = ()
+
+    @property
+    def author(self) -> NodeId:
+        """Whose key this is made with."""
+        return self.sender
 
     def convinces(self, node: NodeId) -> bool:
         """Whether `node` holds a valid tag here."""

@@ -153,7 +153,7 @@ def brief(value: Any) -> str:
         return value or "''"
     if isinstance(value, bytes):
         text = value.decode("ascii", "replace")
-        return text[:24] if text.isprintable() else value[:8].hex() + "…"
+        return text[:24] if value.isascii() and text.isprintable() else value[:8].hex() + "…"
     if isinstance(value, tuple):
         return "(" + " ".join(brief(item) for item in value) + ")"
     if isinstance(value, frozenset):

@@ -121,6 +121,8 @@ class Image:
         for role in roles_of(boot):
             for field, codec in _codecs(type(role)).items():
                 self._codecs[role.me, field] = codec
+                if codec.removed is not None:  # the first change says what differs from this
+                    self._values[role.me, field] = dict(getattr(role, field).items())
 
     def apply(self, body: bytes | memoryview) -> None:
         """Take in one body. Raises StorageError when it does not fit these actors."""
@@ -144,7 +146,7 @@ class Image:
             elif not entry.removed:
                 self._values[name] = dict(value)
             else:
-                entries = self._values.setdefault(name, {})
+                entries = self._values[name]
                 entries.update(value)
                 for key in codec.removed.decode(entry.removed):
                     entries.pop(key, None)
