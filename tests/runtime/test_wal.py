@@ -13,8 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.kernel import Message, Persist, Receive, StorageError, UsageError
+from quorate.kernel import (
+    Actor,
+    Context,
+    Map,
+    Message,
+    Persist,
+    Receive,
+    Stable,
+    StorageError,
+    Timeout,
+    UsageError,
+)
 from quorate.runtime import Wal
+from quorate.runtime.durable import Image, encode_step
 from quorate.runtime.segment import SECTOR_BYTES
 from runtime.parts import Box, Drop, FakeDisk, Glance, Put, after
 
@@ -304,3 +316,21 @@ def test_one_force_covers_all_steps_before_it(tmp_path: Path) -> None:
     assert disk.syncs == before + 1
     wal.sync()
     assert disk.syncs == before + 1
+
+
+class Stocked(Actor):
+    """Begins with an entry, which a change leaves as it is."""
+
+    held: Stable[Map[int, str]] = Map({0: "here from the start"})
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        self.held = self.held.put(1, "new")
+
+
+def test_a_map_that_is_not_empty_at_first_keeps_what_it_began_with() -> None:
+    boot, buffer = Stocked("n"), bytearray()
+    after, effects = boot.step(Timeout("go"))
+    assert encode_step("n", effects, buffer)
+    image = Image(boot)
+    image.apply(b"\x91" + bytes(buffer))  # an array of one step
+    assert image.restore() == after

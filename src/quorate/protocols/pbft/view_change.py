@@ -101,10 +101,10 @@ class Replica(Orderer):
 
     def on_view_change_ack(self, ctx: Context, src: NodeId, m: ViewChangeAck) -> None:
         known = self.acks.get((m.origin, src))
-        if not {src, m.origin} <= {*self.group.nodes} or (
-            known is not None and known.view >= m.view
-        ):
-            return ctx.ignore("not a replica, or acknowledged already")
+        if not {src, m.origin} <= {*self.group.nodes}:
+            return ctx.ignore("not a replica")
+        if known is not None and known.view >= m.view:
+            return ctx.ignore("acknowledged already")
         self.acks = self.acks.put((m.origin, src), Vote(m.view, m.digest))
         self.consider(ctx)
 
