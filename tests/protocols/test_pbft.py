@@ -154,20 +154,20 @@ def test_a_backup_that_accepts_a_pre_prepare_says_so_to_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("src", "m", "reason"),
+    ("src", "m", "ignored"),
     [
-        ("r3", ordered(A), "not from the primary of this view"),
-        ("r1", ordered(A, view=1), "not from the primary of this view"),
-        ("r2", ordered(A, view=1), "not from the primary of this view"),
-        ("r1", ordered(A, seq=0), "outside the window"),
-        ("r1", ordered(A, seq=5), "outside the window"),
-        ("r1", PrePrepare(0, 1, PA, (B,)), "not what its digest says"),
-        ("r1", PrePrepare(0, 1, named((A, B)), (B, A)), "not what its digest says"),
-        ("r1", PrePrepare(0, 1, b"", ()), "not what its digest says"),
+        ("r3", ordered(A), Ignore("not from the primary of this view")),
+        ("r1", ordered(A, view=1), Ignore("not from the primary of this view")),
+        ("r2", ordered(A, view=1), Ignore("not from the primary of this view")),
+        ("r1", ordered(A, seq=0), Ignore("outside the window")),
+        ("r1", ordered(A, seq=5), Ignore("outside the window")),
+        ("r1", PrePrepare(0, 1, PA, (B,)), Ignore("not what its digest says")),
+        ("r1", PrePrepare(0, 1, named((A, B)), (B, A)), Ignore("not what its digest says")),
+        ("r1", PrePrepare(0, 1, b"", ()), Ignore("not what its digest says")),
     ],
 )
-def test_a_backup_accepts_no_other_pre_prepare(src: NodeId, m: PrePrepare, reason: str) -> None:
-    assert cast().say(src, "r4", m) == (Ignore(reason),)
+def test_a_backup_accepts_no_other_pre_prepare(src: NodeId, m: PrePrepare, ignored: Ignore) -> None:
+    assert cast().say(src, "r4", m) == (ignored,)
 
 
 def test_it_accepts_one_digest_for_a_number_in_a_view_also_after_a_crash() -> None:
