@@ -1,4 +1,4 @@
-"""Benchmarks: `quorate bench service`, `simulate`, `check`, `cost`."""
+"""Benchmarks: `quorate bench service`, `simulate`, `check`, `cost`, `detectors`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import typer
 from quorate.cli import terminal
 from quorate.cli.bench_check import check_command
 from quorate.cli.bench_cost import cost_command
+from quorate.cli.bench_detectors import detectors_command
 from quorate.kernel import UsageError
 from quorate.runtime.loop import run
 from quorate.service.bench import load
@@ -27,6 +28,7 @@ app.add_typer(bench, name="bench")
 PORT = 17_001
 bench.command("check")(check_command)
 bench.command("cost")(cost_command)
+bench.command("detectors")(detectors_command)
 
 
 @bench.command("service")

@@ -23,7 +23,7 @@ from quorate.sim.faults import Faults, Timing
 from quorate.sim.judge import Judge
 
 NODES = 5
-SEEDS = 20
+SEEDS = 10
 WARM_UP_MS = 5_000  # what a detector does before does not count: it may have to learn first
 WATCHED_MS = 30_000  # how long mistakes are counted
 AFTER_MS = 10_000  # how long a failure may take to be seen
@@ -108,7 +108,8 @@ class Mistake(msgspec.Struct, frozen=True):
     until_us: int | None = None
 
 
-def _suspicions(told: list[tuple[int, NodeId, Fact]]) -> Iterator[Mistake]:
+def suspicions(told: list[tuple[int, NodeId, Fact]]) -> Iterator[Mistake]:
+    """Who suspected whom, from when to when; a mistake, if it is about a node that is live."""
     since: dict[tuple[NodeId, NodeId], int] = {}
     for at_us, by, fact in told:
         if isinstance(fact, Suspected):
@@ -138,7 +139,7 @@ def _mistakes(graded: Graded, faults: Faults, seeds: int) -> tuple[list[float], 
         messages += simulation.deliveries + simulation.lost
         durations += [
             ((each.until_us or end_us) - each.since_us) / 1000
-            for each in _suspicions(recorder.told)
+            for each in suspicions(recorder.told)
             if each.since_us >= WARM_UP_MS * 1000
         ]
     pairs = NODES * (NODES - 1)
@@ -160,7 +161,7 @@ def _detections(graded: Graded, faults: Faults, seeds: int) -> list[float]:
         simulation.run(at_us + AFTER_MS * 1000, STEPS_MAX)
         times += [
             max(each.since_us - at_us, 0) / 1000
-            for each in _suspicions(recorder.told)
+            for each in suspicions(recorder.told)
             if each.node == failed.me and each.by != failed.me and each.until_us is None
         ]
     if len(times) < seeds * (NODES - 1):  # whoever does not see it in time would not count
