@@ -45,6 +45,7 @@ def test_a_mistake_lasts_until_the_node_is_trusted_again_or_to_the_end() -> None
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["heartbeat", "swim"])
 def test_the_figures_on_record_are_those_of_today(protocol: str) -> None:
     """The whole file is written by `quorate bench detectors --json`; this is a part of it."""
@@ -68,8 +69,9 @@ def test_no_limit_is_exceeded_and_every_detector_is_on_record() -> None:
     assert cells == {(each.name, model.name) for each in CLASSIFIED for model in MODELS}
 
 
+@pytest.mark.slow
 def test_classes_on_record_are_those_of_today() -> None:
-    """Each of the two seeds that matter most: the first ones, since they break what is broken."""
+    """By the first seed of each model, which breaks nearly all that is broken."""
     graded = next(each for each in CLASSIFIED if each.name == "heartbeat, growing")
     for model in MODELS:
         cell = classify(graded, model, seeds=1)

@@ -329,7 +329,7 @@ CLAIMS = (
     Claim(
         name="how-much-pinging",
         section="Failure Detectors in Real Systems",
-        says="Pinging all takes the more the more there are, and does not tell cut off from failed.",
+        says="Pings of all grow with their number, and do not tell who is cut off from who failed.",
         source="Das, Gupta and Motivala, SWIM, DSN 2002, section 3",
         protocols=(HEARTBEAT, SWIM),
         show=lambda: (
