@@ -41,6 +41,17 @@ def test_a_deadlock_is_named_and_contrasted(capsys: pytest.CaptureFixture[str]) 
     assert "With link_full=drop the same seed holds." in out
 
 
+def test_money_is_lost_without_two_phase_commit_and_not_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = call(capsys, "bank --world naive --scenario cash-machine")
+    assert (code, "Seed 0 violates: cash issued = money deducted." in out) == (0, True)
+    assert "Issued(300)" not in out
+    code, out, _ = call(capsys, "bank --scenario cash-machine")
+    assert (code, "Seed 0 holds" in out) == (0, True)
+    assert out.index("asks what was decided") < out.index("machine: Issued(300)")
+
+
 def test_a_scenario_that_does_not_show_its_point_is_undecided(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

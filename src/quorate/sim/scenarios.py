@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from quorate.kernel import NodeId, UsageError, World
+from quorate.properties.bank import balance
+from quorate.protocols.bank import CashMachine
 from quorate.protocols.two_generals import General
 from quorate.sim.generals import Pattern, chain, groups, patterns
 from quorate.sim.judge import NO_DEADLOCK
@@ -126,6 +128,25 @@ def _two_generals(protocol: str, world: World) -> Scenario:
     return msgspec.structs.replace(scenario, finds=tuple(_no_rule()))
 
 
+def _cash_machine(protocol: str, world: World) -> Scenario:
+    naive = any(isinstance(process, CashMachine) for process in world.processes)
+    back = (
+        "It is back, and whoever wanted cash has gone: money is lost."
+        if naive
+        else "It comes back prepared, and asks what was decided."
+    )
+    acts = (
+        Act(
+            do=Deed.CRASH,
+            once="Deduct" if naive else "Prepare",
+            nodes=("machine",),
+            says="The bank has heard of it, and now the cash machine loses power.",
+        ),
+        Act(do=Deed.RESTART, at_ms=500, nodes=("machine",), says=back),
+    )
+    return _scenario("cash-machine", {"unsafe_ms": 4_000}, acts, balance.name if naive else "")
+
+
 def _no_rule() -> Iterator[str]:
     """What a search over all patterns of loss finds."""
     for rounds in range(1, ROUNDS_MAX + 1):
@@ -178,6 +199,12 @@ BUILTINS = (
         "No finite exchange over links that lose gives common knowledge.",
         ("two_generals",),
         _two_generals,
+    ),
+    Builtin(
+        "cash-machine",
+        "300 dollars are to be deducted here and issued there, and the power fails in between.",
+        ("bank",),
+        _cash_machine,
     ),
 )
 
