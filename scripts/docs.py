@@ -146,7 +146,7 @@ Messages/message delays/forced writes, where only a leader shares a node, with a
 
 def cost_page() -> str:
     """The page of what the protocols cost. Measures all of them, so this takes a while."""
-    from quorate.protocols import all_protocols
+    from quorate.protocols import all_protocols, settings_of
     from quorate.sim.quiet import size_rows, sizes
 
     shapes = [
@@ -161,7 +161,8 @@ def cost_page() -> str:
         lines.append([f"{participants}, {faults}"])
         for each, faster in shapes:
             asked = {"participants": participants, "faults": faults, "faster": faster}
-            settings = {name: asked.get(name, False) for name in sizes(each)}
+            known = {**settings_of(each.worlds["main"]), **each.quiet, **asked}
+            settings = {name: known[name] for name in sizes(each)}
             figures = [str(row.measured) for row in size_rows(each, settings)]
             lines[-1].append("/".join(figures[:3]))
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
