@@ -21,6 +21,7 @@ from quorate.cli import (
     cluster,
     flp,
     history,
+    impossible,
     lecture,
     protocols,
     replay,
@@ -53,7 +54,18 @@ def root(
     """Agreement you can run, watch and prove."""
 
 
-for group in (cluster, protocols, check, flp, history, simulate, replay, lecture, bench):
+for group in (
+    cluster,
+    protocols,
+    check,
+    flp,
+    impossible,
+    history,
+    simulate,
+    replay,
+    lecture,
+    bench,
+):
     app.add_typer(group.app)
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import msgspec
 import typer
@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from quorate.adversary import arm, embodied
-from quorate.kernel import Header, Trace, UsageError, World
+from quorate.kernel import Header, Trace, UsageError, World, messages_of
+from quorate.kernel.values import decode_hook
 from quorate.protocols import build_world
 from quorate.traces import export
 from quorate.traces.export import FORMATS, check_name
@@ -156,6 +157,13 @@ def print_json(data: Any) -> None:
 def world_of(header: Header) -> World:
     """The world that a trace tells of, its traitors in their places."""
     world = build_world(header.protocol, header.world, header.settings, header.mutant)
+    if header.lies:
+        kinds: Any = Union.__getitem__(messages_of(world.processes))
+        lies = {
+            name: tuple((to, msgspec.convert(raw, kinds, dec_hook=decode_hook)) for to, raw in each)
+            for name, each in header.lies.items()
+        }
+        world = msgspec.structs.replace(world, byzantine=lies, symmetry=())
     return embodied(arm(world, header.adversaries))
 
 

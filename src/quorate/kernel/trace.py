@@ -26,7 +26,8 @@ _TEXT = msgspec.json.Encoder(enc_hook=encode_hook, order="deterministic")
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Where a trace comes from, and so how to build the world that it happened in. From record
-    number `loop` on, counted from 0, the run can repeat itself for ever."""
+    number `loop` on, counted from 0, the run can repeat itself for ever. `lies`: what traitors may
+    say, and to whom, in place of what the world has; messages are plain data here."""
 
     format: int = FORMAT
     protocol: str
@@ -34,6 +35,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     mutant: str | None = None
     settings: dict[str, Any] = {}
     adversaries: tuple[tuple[NodeId, str], ...] = ()
+    lies: dict[NodeId, tuple[tuple[NodeId, Any], ...]] = {}
     executor: str
     seed: int | None = None
     violated: str | None = None

@@ -49,6 +49,11 @@ class Says(Message, frozen=True):
     order: str
     path: Path
 
+    def __repr__(self) -> str:
+        """As in the lecture: "3:1:u" is "3 says 1 says u"."""
+        who = (name.removeprefix("p") for name in reversed(self.path))
+        return ":".join((*who, self.order))
+
 
 Msg = Says
 
@@ -199,6 +204,11 @@ def small(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str
     return world(generals, faults, order, traitors)
 
 
+def three(order: str = ATTACK, faults: int = 1) -> World:
+    """Three generals, and nobody says yet who is the traitor: for `quorate impossible`."""
+    return world(3, faults, order, "")
+
+
 def cost(generals: int, faults: int) -> Cost:
     """until all obey, where a message goes along each path of generals"""
     return Cost(
@@ -209,5 +219,5 @@ def cost(generals: int, faults: int) -> Cost:
     )
 
 
-WORLDS = {"main": world, "small": small}
+WORLDS = {"main": world, "small": small, "three": three}
 QUIET = {"traitors": ""}

@@ -155,6 +155,11 @@ def small(generals: int = 3, faults: int = 1, order: str = ATTACK, traitors: str
     return world(generals, faults, order, traitors)
 
 
+def three(order: str = ATTACK, faults: int = 1) -> World:
+    """Three generals, and nobody says yet who is the traitor: for `quorate impossible`."""
+    return world(3, faults, order, "")
+
+
 def cost(generals: int) -> Cost:
     """until all obey"""
     return Cost(
@@ -165,5 +170,5 @@ def cost(generals: int) -> Cost:
     )
 
 
-WORLDS = {"main": world, "small": small}
+WORLDS = {"main": world, "small": small, "three": three}
 QUIET = {"traitors": ""}
