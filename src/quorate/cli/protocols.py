@@ -81,6 +81,8 @@ def _section(protocol: Protocol, section: str) -> None:
         print(section)
         for name, text in entries.items():
             terminal.entry(name, text, max(map(len, entries)))
+        if not entries:
+            terminal.say(f"  {protocol.sections[section]}")
     else:
         if section in ("Problem", "Guarantees"):
             print()
