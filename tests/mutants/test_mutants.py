@@ -98,6 +98,8 @@ UNFOUND = {
     ("two_phase_commit", "works_on"),
 }
 STEPS_MAX = 30
+LONGER = {("quorum_register", name): 40 for name in ("counts_any_answer", "version_unnamed")}
+"""Several writes and reads, each to its end, take more steps than that."""
 
 
 @pytest.mark.slow
@@ -115,8 +117,9 @@ def test_one_of_a_thousand_seeds_finds_a_mutant_and_a_person_can_read_what_happe
     ]
     assert any(each.seed is not None for each in found)
     kinds = {prop.name: prop.kind for prop in mutant.world().properties}
+    most = LONGER.get((mutant.protocol, mutant.name), STEPS_MAX)
     if kinds[mutant.kills] is not Kind.SOMETIMES:  # what no run reaches, no trace can show
-        assert min(each.shrunk for each in found if each.shrunk is not None) <= STEPS_MAX
+        assert min(each.shrunk for each in found if each.shrunk is not None) <= most
 
 
 def test_what_only_the_checker_finds_it_does_find() -> None:

@@ -154,6 +154,10 @@ MUTANTS = (
         "takes_last_answer",
         "a query ends with what came last, whatever its version",
         _swap(TakesLastAnswer, replicas=2, reading=2, writing=1),
+        writers=1,
+        readers=1,
+        writes=1,
+        reads=2,
     ),
     _mutant(
         "counts_any_answer",
