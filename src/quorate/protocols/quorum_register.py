@@ -73,6 +73,8 @@ Msg = Query | Latest | Store | Stored
 
 
 class Phase(enum.Enum):
+    """What a client is waiting for."""
+
     IDLE = "idle"
     QUERY = "query"
     STORE = "store"
