@@ -58,6 +58,7 @@ CONTROLS = {
         ("multi_paxos", "forgets_votes"),
         ("multi_paxos", "ignores_votes"),
         ("multi_paxos", "promises_truncated"),
+        ("paxos_commit", "accepts_late"),
     ],
     ids="-".join,
 )

@@ -8,7 +8,7 @@ import msgspec
 
 from quorate.kernel import Actor, Ballot, Context, NodeId, World
 from quorate.mutants import Mutant, swapped
-from quorate.properties.commit import Outcome
+from quorate.properties.commit import Outcome, agreement
 from quorate.protocols import paxos_commit
 from quorate.protocols.paxos_commit import (
     Accept,
@@ -90,6 +90,22 @@ def _swap(new: type[Actor], crashes: NodeId = "", ballot_0: bool = True) -> Call
     return world
 
 
+def _duel(mutated: bool = True, rounds: int = 1) -> World:
+    """Two leaders are about to lead; of a participant that is prepared only one acceptor knows."""
+    world = paxos_commit.world(participants=1, leaders=2, rounds=rounds, apart=True)
+    fields: dict[NodeId, dict[str, object]] = {
+        "rm1": {"prepared": True, "inquires": False},
+        "a1": {"votes": (("rm1", "prepared"),)},
+        **{leader: {"inquiries": 1} for leader in ("l1", "l2")},
+    }
+    processes = (
+        msgspec.structs.replace(process, **fields.get(process.me, {}))
+        for process in world.processes
+    )
+    world = msgspec.structs.replace(world, processes=tuple(processes), properties=(agreement,))
+    return swapped(world, AcceptorAcceptsLate) if mutated else world
+
+
 def _mutant(name: str, breaks: str, kills: str, world: Callable[..., World]) -> Mutant:
     return Mutant(
         name=name,
@@ -119,6 +135,12 @@ MUTANTS = (
         "an acceptor votes at ballot 0 although it has promised a later one",
         "AC1 agreement",
         _swap(AcceptorVotesLate),
+    ),
+    _mutant(
+        "accepts_late",
+        "an acceptor votes in a ballot although it has promised a later one",
+        "AC1 agreement",
+        _duel,
     ),
     _mutant(
         "takes_free_for_prepared",
