@@ -20,6 +20,7 @@ from quorate.check.model import Model
 from quorate.check.trace import retrace
 from quorate.check.verdict import Judge
 from quorate.kernel import (
+    Actor,
     By,
     CancelTimer,
     Effect,
@@ -107,6 +108,10 @@ class Lockstep:
             if len(self.steps) > STEPS_MAX:
                 raise UsageError(f"a run in lock-step does not end within {STEPS_MAX:,} steps")
         self.over = not self._heap
+
+    def actor(self, seat: int) -> Actor:
+        """Who sits at a seat, as the run has left him."""
+        return self._locals[seat].actor
 
     def _rings(self, seat: int, event: Any, number: int) -> bool:
         role = getattr(event, "role", self._locals[seat].actor.me)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from quorate.lecture import commit, consensus, paxos, variants
+from quorate.lecture import byzantine, commit, consensus, paxos, variants
 from quorate.lecture.claim import Claim, Finding, verdict_of
 from quorate.protocols import unknown
 
-PARTS = (variants, consensus, commit, paxos)
+PARTS = (variants, consensus, commit, paxos, byzantine)
 """One module for each part of the lecture, in its order; so are the claims in each."""
 
 
