@@ -44,9 +44,9 @@ def tell(generals: int, traitor: NodeId, order: str, lies: Lies) -> Told:
 
     def twisted(seat: int, to: NodeId, message: Any) -> Says:
         told = lies.get((names[seat], to), message.order) if names[seat] == traitor else None
-        message = Says(told or message.order, message.path)
-        said.append(f"{names[seat]}→{to} {message!r}")
-        return message
+        spoken = Says(told or message.order, message.path)
+        said.append(f"{names[seat]}→{to} {spoken!r}")
+        return spoken
 
     seats = [Seat(model, number) for number in range(generals)]
     run = Lockstep(seats, lambda _, to: names.index(to), twisted)
