@@ -105,7 +105,7 @@ class Subordinate(Actor):
             and self.me not in path
         )
 
-    def others(self, path: Path) -> frozenset[NodeId]:
+    def beyond(self, path: Path) -> frozenset[NodeId]:
         """Those who are not on a path."""
         return self.lieutenants.difference(path, (self.me,))
 
@@ -124,7 +124,7 @@ class Lieutenant(Subordinate):
             return ctx.ignore("told otherwise, or twice")
         self.told = self.told.put(m.path, m.order)
         if len(m.path) <= self.faults:
-            ctx.broadcast(self.others(m.path), Says(m.order, (*m.path, self.me)))
+            ctx.broadcast(self.beyond(m.path), Says(m.order, (*m.path, self.me)))
 
     def verdict(self) -> str:
         return self.obtained((self.commander,))
@@ -134,7 +134,7 @@ class Lieutenant(Subordinate):
         own = self.told.get(path) or RETREAT
         if len(path) > self.faults:
             return own
-        return majority([own, *(self.obtained((*path, other)) for other in self.others(path))])
+        return majority([own, *(self.obtained((*path, other)) for other in self.beyond(path))])
 
 
 def majority(orders: list[str]) -> str:

@@ -81,7 +81,7 @@ class Lieutenant(byzantine_generals.Subordinate):
         self.orders |= {m.order}
         if len(signers) <= self.faults:
             own = ctx.sign(Endorsement(self.battle, m.order, signers))
-            ctx.broadcast(self.others(signers), Endorsed(m.order, (*m.chain, own)))
+            ctx.broadcast(self.beyond(signers), Endorsed(m.order, (*m.chain, own)))
 
     def is_signed(self, order: str, chain: Chain) -> bool:
         """Whether each signature is for this order, after those before it, in this battle."""
