@@ -21,8 +21,18 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from quorate.kernel import Fact, NodeId, Observer, Property, Request, UsageError, always
-from quorate.properties.objects import UNKNOWN, Model, Operation, Value
+from quorate.kernel import (
+    Fact,
+    NodeId,
+    Observer,
+    Property,
+    Request,
+    UsageError,
+    View,
+    always,
+    eventually,
+)
+from quorate.properties.objects import UNKNOWN, Model, Operation, Register, Value
 
 STEPS_MAX = 2_000_000  # at some 200 bytes each
 CLOCK_EVERY = 1_024
@@ -95,6 +105,19 @@ def linearizable(model: Model, name: str = "linearizable") -> Property:
         lambda view: all(explained(history.operations) for history in view.roles(History)),
         states=True,
     )
+
+
+linearizable_register = linearizable(Register(), "linearizable register")
+"""What clients read and write is one register, as far as they can tell."""
+
+
+def _answered(view: View) -> bool:
+    last = {op.process: op for history in view.roles(History) for op in history.operations}
+    return bool(last) and all(op.returned is not None for op in last.values())
+
+
+answered = eventually("every client is answered", _answered, states=True)
+"""Once faults have ceased, the last operation of each client has returned."""
 
 
 class Stuck(msgspec.Struct, frozen=True):

@@ -40,13 +40,13 @@ from quorate.properties.lease import (
     exclusion,
     fencing,
     held,
+    lease_ms,
     progress,
 )
 
 PATIENCE_MS = (150, 200)
 RETRY_MS = (50, 400)
 WORK_MS = (5, 20)
-PPM = 1_000_000
 
 
 class Request(Message, frozen=True):
@@ -97,9 +97,7 @@ class Client(Timed):
 
     @property
     def lease_ms(self) -> int:
-        """A term, if this clock is as slow, and an acceptor's as fast, as clocks may be: and 1 ms
-        less, which is what a reading may leave out."""
-        return (self.term_ms - 1) * (PPM - self.drift_ppm) // (PPM + self.drift_ppm)
+        return lease_ms(self.term_ms, self.drift_ppm)
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
         ctx.output(Wanted())
