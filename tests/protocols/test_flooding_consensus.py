@@ -3,11 +3,13 @@ end a round are those of the lecture, "Consensus in Practice II"."""
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from pins import pin
 from quorate.check import check
-from quorate.check.flp import BLOCKS, DISAGREES, flp
+from quorate.check.flp import BLOCKS, DISAGREES, Dilemma, Initial, flp
 from quorate.kernel import (
     CancelTimer,
     Effect,
@@ -125,8 +127,9 @@ def test_it_may_be_told_what_to_wish_for_and_keeps_what_came_before() -> None:
 # Patient nodes.
 
 
-def patient(**fields: object) -> Patient:
-    return Patient("n2", GROUP, 1, "b", **fields)  # type: ignore[arg-type]
+def patient(waits: int = 3, **fields: object) -> Patient:
+    group = Threshold(GROUP.nodes, waits)
+    return Patient("n2", group, 1, "b", **fields)  # type: ignore[arg-type]
 
 
 def test_a_patient_node_asks_again_whoever_it_misses() -> None:
@@ -145,6 +148,12 @@ def test_a_patient_node_answers_even_after_it_has_decided() -> None:
     after, effects = told(patient(round=2, known=A | B), ("n3", Back(1)))
     assert effects == (Send("n3", Values(1, A | B)),)
     assert after.is_done
+
+
+def test_one_that_waits_for_fewer_decides_once_it_has_heard_from_as_many() -> None:
+    before, _ = patient(2).step(Start())
+    after, effects = told(before, ("n3", Values(1, A)))
+    assert (after.is_done, effects[-1]) == (True, Output(Decided("a")))
 
 
 # Every schedule.
@@ -176,7 +185,39 @@ def test_patient_nodes_agree_whoever_crashes_and_whatever_is_lost() -> None:
     assert fared("patient") == {"holds"}
 
 
-@pytest.mark.parametrize(("world", "horn"), [("patient", BLOCKS), ("mistaken", DISAGREES)])
-def test_who_waits_may_block_and_who_suspects_may_disagree(world: str, horn: str) -> None:
-    dilemma = flp({"begin": build_world("flooding_consensus", world, {"nodes": 2})})
+@pytest.mark.parametrize(
+    ("world", "settings", "horn"),
+    [("patient", {"votes": "ab"}, BLOCKS), ("mistaken", {"nodes": 2}, DISAGREES)],
+)
+def test_who_waits_may_block_and_who_suspects_may_disagree(
+    world: str, settings: dict[str, object], horn: str
+) -> None:
+    dilemma = flp({"begin": build_world("flooding_consensus", world, settings)})
     assert [one.name for one in dilemma.horns if one.found == "found"] == [horn]
+
+
+def voting(waits: int) -> dict[str, Dilemma]:
+    """How a vote of three fares that waits for so many, from each initial configuration."""
+    return {
+        votes: flp({votes: build_world("flooding_consensus", "patient", settings)})
+        for votes in map("".join, itertools.product("01", repeat=3))
+        for settings in [{"votes": votes, "waits": waits, "crashes": 0}]
+    }
+
+
+def test_a_vote_that_waits_for_two_of_three_is_bivalent_and_disagrees_where_they_can_differ() -> (
+    None
+):
+    found = voting(2)
+    assert {votes for votes, one in found.items() if one.bivalent} == {"011", "101", "110"}
+    for votes, one in found.items():
+        pairs = itertools.combinations(votes, 2)
+        assert one.initials == (Initial(votes, tuple(sorted({min(p) for p in pairs})), True),)
+        assert (one.taken is not None and one.taken.name == DISAGREES) == bool(one.bivalent)
+
+
+@pytest.mark.slow
+def test_a_vote_that_waits_for_all_is_univalent_and_blocks_from_wherever_it_begins() -> None:
+    for votes, one in voting(3).items():
+        assert one.initials == (Initial(votes, (min(votes),), True),)
+        assert [horn.found for horn in one.horns] == ["excluded", "found", "excluded"]

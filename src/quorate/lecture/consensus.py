@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from quorate.check.flp import BLOCKS, NEVER, flp
+from quorate.check.flp import BLOCKS, DISAGREES, NEVER, flp
 from quorate.kernel import Header
 from quorate.lecture.claim import Claim, Finding, checked, simulated
 from quorate.protocols import build_world, find
@@ -27,16 +27,19 @@ FLOODING = "flooding_consensus"
 BALANCE = "cash issued = money deducted"
 
 
-def _horn(what: str, protocol: str, world: str, expected: str) -> Finding:
+def _horn(what: str, protocol: str, world: str, expected: str, **settings: int) -> Finding:
     """Which way a protocol fails to be safe, to outlive a stop and to decide, all three."""
-    header = Header(protocol=protocol, world=world, executor="check")
-    worlds = {world: build_world(protocol, world)}
+    header = Header(protocol=protocol, world=world, settings=dict(settings), executor="check")
+    worlds = {world: build_world(protocol, world, settings)}
     taken = flp(worlds, headers={world: header}).taken
     return Finding(
         what=what,
         expected=expected,
         found=taken.name if taken else "no horn",
-        command=f"quorate flp {protocol} --world {world}",
+        command=" ".join(
+            [f"quorate flp {protocol} --world {world}"]
+            + [f"--set {name}={value}" for name, value in settings.items()]
+        ),
         trace=taken.trace if taken else None,
     )
 
@@ -101,7 +104,36 @@ def _loads() -> tuple[Finding, ...]:
     )
 
 
+def _bivalent(waits: int, expected: str) -> Finding:
+    """From which votes of three a naive vote can decide either way, from 000 one by one to 111."""
+    worlds = {
+        votes: build_world(FLOODING, "patient", {"votes": votes, "waits": waits, "crashes": 0})
+        for votes in ("000", "001", "011", "111")
+    }
+    return Finding(
+        what=f"three nodes that wait for {waits} votes can decide either way from",
+        expected=expected,
+        found=", ".join(flp(worlds).bivalent) or "none",
+        detail=f"of {', '.join(worlds)}",
+        command=f"quorate flp {FLOODING} --world patient --set waits={waits} "
+        f"--inputs votes={','.join(worlds)}",
+    )
+
+
 CLAIMS = (
+    Claim(
+        name="bivalent-initial-configurations",
+        section="Fischer-Lynch-Patterson (1985)",
+        says="Where no single node is indispensable, some beginning leaves the decision open.",
+        source=f"{FISCHER}, lemma 2",
+        protocols=(FLOODING,),
+        show=lambda: (
+            _bivalent(2, "011"),
+            _horn("and then nodes may disagree", FLOODING, "patient", DISAGREES, waits=2),
+            _bivalent(3, "none"),
+            _horn("and then one that stops stops all", FLOODING, "patient", BLOCKS, waits=3),
+        ),
+    ),
     Claim(
         name="flp-takes-its-toll",
         section="Fischer-Lynch-Patterson (1985)",

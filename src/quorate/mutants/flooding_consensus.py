@@ -96,8 +96,8 @@ def _swap(node: type[Node], network: Network = Network.FIFO) -> Callable[..., Wo
 
 
 def _patient(node: type[Node]) -> Callable[..., World]:
-    def world(nodes: int = 3, crashes: int = 1) -> World:
-        base = flooding_consensus.patient(nodes, crashes)
+    def world(votes: str = "abc", crashes: int = 1) -> World:
+        base = flooding_consensus.patient(votes, crashes=crashes)
         return swapped(msgspec.structs.replace(base, network=Network.FIFO), node)
 
     return world

@@ -99,14 +99,9 @@ class Node(Actor):
 
     # A round: say what you know, then wait.
 
-    def speakers(self, round: int) -> tuple[NodeId, ...]:
-        """Who has something to say in a round."""
-        return self.group.nodes
-
     def begin(self, ctx: Context, round: int) -> None:
         self.round = round
-        if self.me in self.speakers(round):
-            ctx.broadcast(self.others, Values(round, self.known))
+        ctx.broadcast(self.others, Values(round, self.known))
         self.set_timer(ctx)
         self.listen(ctx)
 
@@ -126,7 +121,7 @@ class Node(Actor):
 
     def missing(self) -> frozenset[NodeId]:
         heard = {node for round, node, _ in self.heard if round == self.round}
-        return frozenset(self.speakers(self.round)) - heard - self.failed - {self.me}
+        return frozenset(self.group.nodes) - heard - self.failed - {self.me}
 
     def listen(self, ctx: Context) -> None:
         """A round is over once every expected message has come, or its sender has failed."""
@@ -175,7 +170,13 @@ class Node(Actor):
 
 
 class Patient(Node):
-    """Ends its only round once it has heard from all, those who fail and come back included."""
+    """Ends its only round once it has heard from all, those who fail and come back included;
+    or from as many as its `group` asks for."""
+
+    def missing(self) -> frozenset[NodeId]:
+        missing = Node.missing(self)
+        enough = self.group.won(frozenset(self.group.nodes) - missing)
+        return frozenset() if enough else missing
 
     def come_back(self, ctx: Context) -> None:
         """It begins again, and what came while it was gone, others say again."""
@@ -203,30 +204,36 @@ PROPERTIES = (agreement, plain_agreement, validity, decision, full_termination)
 
 def world(nodes: int = 4, faults: int = 0, suspect_ms: int = SUSPECT_MS) -> World:
     """Nodes n1…, each with a wish of its own, that tolerate so many failures; 0: all but one."""
-    return _world(Node, nodes, faults or nodes - 1, suspect_ms, synchronous=True)
+    return _world(nodes, faults or nodes - 1, suspect_ms, synchronous=True)
 
 
 def small(nodes: int = 3, faults: int = 1, crashes: int = 1) -> World:
     """Whoever fails comes back and says so; nobody is suspected of it before."""
-    return _world(Node, nodes, faults, network=Network.FIFO, crashes=crashes)
+    return _world(nodes, faults, network=Network.FIFO, crashes=crashes)
 
 
 def mistaken(nodes: int = 3, faults: int = 1, crashes: int = 0) -> World:
     """Time-outs over links that may take longer: a detector that is wrong until they are tuned."""
-    return _world(Node, nodes, faults, SUSPECT_MS, network=Network.FIFO, crashes=crashes)
+    return _world(nodes, faults, SUSPECT_MS, network=Network.FIFO, crashes=crashes)
 
 
-def patient(nodes: int = 3, crashes: int = 1) -> World:
-    """Everyone waits for everyone: nothing goes wrong, and all wait for whoever stays down."""
-    return _world(Patient, nodes, 0, crashes=crashes)
+def patient(votes: str = "abc", waits: int = 0, crashes: int = 1) -> World:
+    """Everyone waits for everyone: nothing goes wrong, and all wait for whoever stays down.
+
+    `votes`: a letter for each node; `waits`: for how many votes, its own included, if not for all.
+    """
+    names = tuple(f"n{i}" for i in range(1, len(votes) + 1))
+    group = Threshold(names, waits or len(votes))
+    nodes = (Patient(name, group, 1, vote) for name, vote in zip(names, votes, strict=True))
+    return World(processes=tuple(nodes), properties=PROPERTIES, crashes=crashes)
 
 
-def _world(kind: type[Node], nodes: int, faults: int, suspect_ms: int = 0, **how: Any) -> World:
-    names = tuple(f"n{i}" for i in range(1, nodes + 1))
-    group = Threshold(names, nodes if kind is Patient else 1)
+def _world(nodes: int, faults: int, suspect_ms: int = 0, **how: Any) -> World:
+    group = Threshold(tuple(f"n{i}" for i in range(1, nodes + 1)), 1)
     return World(
         processes=tuple(
-            kind(name, group, faults + 1, f"v{i}", suspect_ms) for i, name in enumerate(names, 1)
+            Node(name, group, faults + 1, f"v{i}", suspect_ms)
+            for i, name in enumerate(group.nodes, 1)
         ),
         properties=PROPERTIES,
         **how,
@@ -235,12 +242,7 @@ def _world(kind: type[Node], nodes: int, faults: int, suspect_ms: int = 0, **how
 
 def cost(nodes: int) -> Cost:
     """until all have decided"""
-    return Cost(
-        messages=nodes * nodes * (nodes - 1),
-        delays=nodes,
-        forced_writes=0,
-        write_delays=0,
-    )
+    return Cost(messages=nodes * nodes * (nodes - 1), delays=nodes, forced_writes=0, write_delays=0)
 
 
 WORLDS = {"main": world, "small": small, "mistaken": mistaken, "patient": patient}
