@@ -101,6 +101,15 @@ def test_between_two_lives_there_is_no_interval_and_the_window_is_a_guess_again(
         assert effects[:2] == (Output(Suspected("n2", 1)), Output(Trusted("n2", 2)))
 
 
+def test_a_notice_is_no_heartbeat() -> None:
+    after, _ = node().step(at(9_000, Receive("n2", Back(2))))
+    assert after.phi("n2", 60_000) == 0
+    for ms, number, window in ((9_001, 1, (75, 125)), (9_101, 2, (75, 125, 100))):
+        after, _ = after.step(at(ms, beat(number, life=2)))
+        assert after.window("n2") == window
+    assert after.phi("n2", 9_201) == pytest.approx(phi(100, 100, math.sqrt(1_250 / 3)))
+
+
 def test_silence_up_to_the_threshold_is_suspicious() -> None:
     after, effects = node().step(at(5_000 + LIMIT_MS, Timeout("n2")))
     assert after.suspects("n2")

@@ -47,6 +47,13 @@ class ExpectsOnce(Node):
         ctx.cancel_timer(src)
 
 
+class CountsOn(Node):
+    def hear(self, ctx: Context, node: NodeId, life: int) -> None:
+        number = self.watches[node].number
+        Node.hear(self, ctx, node, life)
+        self.note(node, number=number)
+
+
 class FallsSilent(Node):
     def suspect(self, ctx: Context, node: NodeId) -> None:
         Node.suspect(self, ctx, node)
@@ -112,6 +119,12 @@ MUTANTS = (
         "a node that has been heard of may be silent from then on",
         completeness.name,
         _swap(ExpectsOnce, heartbeat.world, nodes=2),
+    ),
+    _mutant(
+        "counts_on",
+        "heartbeats of a later life are taken for earlier ones, if their number is lower",
+        completeness.name,
+        _swap(CountsOn, heartbeat.world, nodes=2),
     ),
     _mutant(
         "falls_silent",

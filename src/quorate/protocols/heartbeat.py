@@ -73,6 +73,16 @@ class Node(Monitor):
         self.note(src, number=m.number, answered=watch.answered + 1)
         self.expect(ctx, src)
 
+    def on_back(self, ctx: Context, src: NodeId, m: Back) -> None:
+        Monitor.on_back(self, ctx, src, m)
+        if not self.watches[src].number:  # it may fail before its first heartbeat comes
+            self.expect(ctx, src)
+
+    def hear(self, ctx: Context, node: NodeId, life: int) -> None:
+        if life > self.watches[node].life:
+            self.note(node, number=0)
+        Monitor.hear(self, ctx, node, life)
+
     def expect(self, ctx: Context, node: NodeId) -> None:
         """The next heartbeat of that node is to come before it is suspected."""
         if self.patience is not Patience.ENDLESS:

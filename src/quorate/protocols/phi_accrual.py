@@ -66,12 +66,16 @@ class Node(heartbeat.Node, Timed):
     intervals_ms: Map[NodeId, tuple[int, ...]] = Map()  # the latest `window_max`
 
     def expect(self, ctx: Context, node: NodeId) -> None:
+        if self.watches[node].number:  # this is a heartbeat
+            self.learn(node, ctx.at_ms)
+        heartbeat.Node.expect(self, ctx, node)
+
+    def learn(self, node: NodeId, at_ms: int) -> None:
         if node in self.arrived_ms:
-            interval_ms = ctx.at_ms - self.arrived_ms[node]
+            interval_ms = at_ms - self.arrived_ms[node]
             window = (*self.window(node), interval_ms)[-self.window_max :]
             self.intervals_ms = self.intervals_ms.put(node, window)
-        self.arrived_ms = self.arrived_ms.put(node, ctx.at_ms)
-        heartbeat.Node.expect(self, ctx, node)
+        self.arrived_ms = self.arrived_ms.put(node, at_ms)
 
     def hear(self, ctx: Context, node: NodeId, life: int) -> None:
         if life > self.watches[node].life:  # between two lives there is no interval
@@ -92,7 +96,10 @@ class Node(heartbeat.Node, Timed):
         return mean_ms, max(math.sqrt(variance), self.deviation_min_ms)
 
     def phi(self, node: NodeId, at_ms: int) -> float:
-        """How suspicious the silence of a node is, at a time of this node's clock."""
+        """How suspicious the silence of a node is, at a time of this node's clock; 0 as long as it
+        has not been heard of in this life."""
+        if node not in self.arrived_ms:
+            return 0.0
         return phi(at_ms - self.arrived_ms[node], *self.estimate(node))
 
     def waits_ms(self, node: NodeId) -> int:
