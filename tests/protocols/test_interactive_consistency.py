@@ -3,14 +3,40 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import perm
+
 import pytest
 
 from pins import pin
+from quorate.adversary import STRATEGIES, arm
 from quorate.check import Result, check
-from quorate.kernel import Map, Network, Output, Start, Stated
-from quorate.properties.consensus import Collected, Commanded, Decided, Failed, Proposed
-from quorate.protocols import build_world, command_consensus
+from quorate.kernel import (
+    Actor,
+    Header,
+    Map,
+    Network,
+    Output,
+    Process,
+    Receive,
+    Start,
+    Stated,
+    World,
+    core,
+)
+from quorate.properties.consensus import (
+    Collected,
+    Commanded,
+    Decided,
+    Failed,
+    Proposed,
+    agreement,
+    completeness,
+    full_termination,
+)
+from quorate.protocols import build_world, byzantine_generals, command_consensus
 from quorate.protocols.interactive_consistency import Collector, Selector, roles
+from quorate.sim import Faults, Run, simulate
 
 COLLECTOR = Collector("n1", Map({"n1.1": "n1", "n1.2": "n2"}), "a")
 
@@ -21,7 +47,8 @@ def fared(result: Result) -> dict[str, str]:
 
 
 def test_command_consensus_is_run_once_for_each_node_which_commands_it() -> None:
-    parts = roles("n2", ("n1", "n2", "n3"), "b", 1, 0)
+    inner = partial(command_consensus.roles, faults=1, suspect_ms=0)
+    parts = roles("n2", ("n1", "n2", "n3"), "b", inner)
     assert [part.me for part in parts] == [
         "n2",
         *("n2.1", "n2.1.c"),
@@ -100,3 +127,50 @@ def test_vectors_need_not_be_uniform_where_word_of_a_failure_overtakes_what_was_
     found = fared(check(world, network=Network.MULTISET, go_on=True))
     assert found.pop("agreement") == "violated"
     assert set(found.values()) == {"holds"}
+
+
+# Of any command consensus: here of one that withstands traitors, by oral messages.
+
+
+def oral(nodes: int, faults: int) -> World:
+    def part(me: str, generals: tuple[str, ...], order: str) -> tuple[Actor, ...]:
+        commander, *rest = generals
+        lieutenants = frozenset(rest)
+        if me == commander:
+            return (byzantine_generals.Commander(me, lieutenants, order),)
+        return (byzantine_generals.Lieutenant(me, commander, lieutenants, faults),)
+
+    names = tuple(f"n{i}" for i in range(1, nodes + 1))
+    return World(
+        processes=tuple(Process(me, roles(me, names, f"v{me}", part)) for me in names),
+        properties=(agreement, completeness, full_termination),
+        synchronous=True,
+    )
+
+
+def played(world: World, seed: int) -> Run:
+    faults = Faults(unsafe_ms=0, delay_us=(1_000, 90_000))
+    return simulate(world, seed=seed, faults=faults, header=Header(protocol="", executor="sim"))
+
+
+@pytest.mark.parametrize(("nodes", "faults"), [(3, 0), (4, 1), (5, 1), (7, 2)])
+def test_of_oral_messages_it_takes_as_many_as_that_takes_once_for_each_node(
+    nodes: int, faults: int
+) -> None:
+    """n times (n-1) + (n-1)(n-2) + …, with one factor more for each round."""
+    run = played(oral(nodes, faults), 0)
+    assert run.trace is not None
+    arrivals = [r for r in run.trace.records if isinstance(core(r.event), Receive)]
+    once = sum(perm(nodes - 1, length) for length in range(1, faults + 2))
+    assert (run.violated, len(arrivals)) == (None, nodes * once)
+
+
+@pytest.mark.parametrize("adversary", sorted(STRATEGIES.keys() - {"anonymous"}))
+def test_of_oral_messages_it_withstands_a_traitor_among_four(adversary: str) -> None:
+    for seed in range(5):
+        assert played(arm(oral(4, 1), [("n3", adversary)]), seed).violated is None
+
+
+def test_a_traitor_among_three_is_too_many() -> None:
+    broken = {played(arm(oral(3, 1), [("n3", "equivocator")]), seed).violated for seed in range(5)}
+    assert broken & {"agreement", "completeness"}

@@ -25,7 +25,8 @@ Deviations   none
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from quorate.kernel import (
     Actor,
@@ -111,9 +112,12 @@ class Selector(Actor):
         return max(sorted(values), key=values.count)
 
 
-def roles(
-    me: NodeId, nodes: tuple[NodeId, ...], wish: str, faults: int, suspect_ms: int
-) -> tuple[Actor, ...]:
+Inner = Callable[[NodeId, tuple[NodeId, ...], str], tuple[Actor, ...]]
+"""What makes one general's part in command consensus: its name, all names, the commander's first,
+and the order that it gives if that is it."""
+
+
+def roles(me: NodeId, nodes: tuple[NodeId, ...], wish: str, inner: Inner) -> tuple[Actor, ...]:
     """The part of one node: a collector, and its part in an instance for each of the nodes."""
     label = {node: str(i) for i, node in enumerate(nodes, 1)}
     entries = Map((instance(me, label[node]), node) for node in nodes)
@@ -121,8 +125,7 @@ def roles(
     for commander in nodes:
         order = (commander, *(node for node in nodes if node != commander))
         generals = tuple(instance(node, label[commander]) for node in order)
-        part = instance(me, label[commander])
-        parts += command_consensus.roles(part, generals, wish, faults, suspect_ms)
+        parts += inner(instance(me, label[commander]), generals, wish)
     return tuple(parts)
 
 
@@ -174,8 +177,9 @@ def _roles(
     """Each node with its roles; `within`: the instance that they are of."""
     names = [f"n{i}" for i in range(1, len(wishes) + 1)]
     nodes = tuple(instance(name, within) if within else name for name in names)
+    inner = partial(command_consensus.roles, faults=faults, suspect_ms=suspect_ms)
     for name, me, wish in zip(names, nodes, wishes, strict=True):
-        yield name, roles(me, nodes, wish, faults, suspect_ms)
+        yield name, roles(me, nodes, wish, inner)
 
 
 def cost(nodes: int) -> Cost:
