@@ -134,9 +134,14 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_the_protocols_are_listed(quorate: Quorate) -> None:
     code, out, _ = quorate("protocols")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines() if line[2] != " "] == list(names())
+    entries = out.strip().split("\n\n")
+    assert [entry.partition(":")[0] for entry in entries] == list(names())
+    assert max(map(len, out.splitlines())) <= 80
     listed = msgspec.json.decode(quorate("protocols", "--json")[1])
     assert [each["name"] for each in listed] == list(names())
+    paxos = next(each for each in listed if each["name"] == "paxos")
+    assert "Paxos: Properties" in paxos["lecture"]
+    assert all(each["model"] and each["quorum"] and each["cost"] for each in listed)
 
 
 @pytest.mark.parametrize("name", names())

@@ -29,13 +29,29 @@ app = typer.Typer()
 
 @app.command()
 def protocols(json: terminal.Json = False) -> None:
-    """List the protocols."""
-    every = all_protocols()
+    """List the protocols: where the lecture has them, their model, quorum and cost."""
+    rows = [_listed(each) for each in all_protocols()]
     if json:
-        return terminal.print_json([{"name": p.name, "summary": p.summary} for p in every])
-    column = max(len(each.name) for each in every)
-    for each in every:
-        terminal.entry(each.name, f"{each.title}: {each.summary}", column)
+        return terminal.print_json(rows)
+    for row in rows:
+        terminal.say(f"{row['name']}: {row['summary']}")
+        for key in ("lecture", "model", "quorum", "cost"):
+            text = "; ".join(row[key]) if isinstance(row[key], list) else row[key]
+            terminal.entry(key, text or "–", len("lecture"))
+        print()
+
+
+def _listed(protocol: Protocol) -> dict[str, Any]:
+    # Here, since no other command of this file needs what claims need, which takes a while to load.
+    from quorate.lecture import claims
+
+    sections = [claim.section for claim in claims() if protocol.name in claim.protocols]
+    return {
+        "name": protocol.name,
+        "summary": protocol.summary,
+        "lecture": list(dict.fromkeys(sections)),
+        **{name.lower(): protocol.sections[name] for name in ("Model", "Quorum", "Cost")},
+    }
 
 
 @app.command()

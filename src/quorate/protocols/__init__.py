@@ -28,6 +28,7 @@ SECTIONS = (
     "Problem",
     "Source",
     "Model",
+    "Quorum",
     "Roles",
     "Messages",
     "Stable",

@@ -4,6 +4,7 @@ Problem      a withdrawal is deducted from the account if, and only if, cash is 
 Source       the lecture, "Two Generals in practice"; Gray, Notes on Data Base Operating Systems,
              1978, section 5.8.3.3; the commit: Gray and Lamport, TODS 31(1) 2006, section 3
 Model        as two-phase commit: asynchronous; crash-recovery; links lose, duplicate and reorder
+Quorum       both participants, as in two-phase commit
 Roles
   Coordinator  as in two-phase commit: decides whether there is a withdrawal
   Account      the bank, as a participant: deducts once the withdrawal is committed

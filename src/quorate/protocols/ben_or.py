@@ -5,6 +5,7 @@ Source       Ben-Or, Another Advantage of Free Choice, PODC 1983, protocol A wit
              Aguilera and Toueg, The Correctness Proof of Ben-Or's Randomized Consensus
              Algorithm, Distributed Computing 25 2012
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; n ≥ 2f + 1
+Quorum       n - f nodes end a stage; a majority of n to propose a value, f + 1 to decide it
 Roles
   Node       prefers a value; reports it, proposes what most prefer, flips a coin in between
 Messages

@@ -5,6 +5,7 @@ Source       Lamport, Shostak and Pease, The Byzantine Generals Problem, TOPLAS 
 Model        synchronous: messages are not lost and take a bounded time, so that silence is noticed;
              oral messages: the receiver knows the sender, and that is all; of more than
              3·faults generals, at most faults are traitors
+Quorum       none: each lieutenant takes the majority of what all others say that they were told
 Roles
   Commander   gives the order
   Lieutenant  tells the others what it was told, and in the end obeys what most say

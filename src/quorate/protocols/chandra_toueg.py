@@ -5,6 +5,7 @@ Source       Chandra and Toueg, Unreliable Failure Detectors for Reliable Distri
              JACM 43(2) 1996, section 6.2 (figure 6)
 Model        asynchronous with a failure detector of class ◇S, here a time-out that grows;
              crash-recovery; links lose, duplicate and reorder; n ≥ 2f + 1
+Quorum       a majority of nodes
 Roles
   Node       holds an estimate and its stamp, the round it is from; coordinates every nth round
 Messages

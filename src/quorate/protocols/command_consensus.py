@@ -4,6 +4,7 @@ Problem      BG: all decide the same, and that is the commander's order if it do
 Source       the lecture, "Equivalence of Consensus Variants" (BG from C); Coulouris, Dollimore and
              Kindberg, Distributed Systems, 5th edition 2012, section 15.5.1
 Model        that of the consensus which the lieutenants run: here, flooding consensus
+Quorum       that of the consensus which the lieutenants run; here, all who have not failed
 Roles
   Commander   sends its order to all lieutenants, and decides it
   Lieutenant  proposes what it is ordered, or the default, and decides what all of them decide

@@ -4,6 +4,7 @@ Problem      as in two-phase commit; and no participant waits for what another o
 Source       Bernstein, Hadzilacos and Goodman, Concurrency Control and Recovery, 1987, section 7.4
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder. A coordinator that
              stops still blocks those who are prepared, if nobody whom they reach knows more
+Quorum       all participants to commit; one that knows the outcome to end the wait
 Roles
   Coordinator  that of two-phase commit
   Participant  as in two-phase commit; when it hears nothing, it asks the others as well

@@ -5,6 +5,7 @@ Source       Chandra and Toueg, Unreliable Failure Detectors for Reliable Distri
              JACM 43(2) 1996, figure 10, with pings in place of heartbeats
 Model        crash-recovery; links lose, duplicate and reorder; any number of nodes may stop; for
              accuracy, delays are bounded from some time on, by a bound that no node knows
+Quorum       none: each node judges for itself
 Roles
   Node       pings the others, and answers their pings
 Messages

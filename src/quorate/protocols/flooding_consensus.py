@@ -6,6 +6,7 @@ Source       Lynch, Distributed Algorithms, 1996, section 6.2.1 (FloodSet); how 
 Model        asynchronous with a perfect failure detector, here a time-out that presumes synchronous
              links, and notice by those who come back; any number of nodes may fail, and it takes a
              round more than do. Patient nodes need no detector: they block until all are back
+Quorum       none: each node waits for all who have not failed
 Roles
   Node       ends a round once it has heard from each other node, or that it has failed
   Patient    ends its only round once it has heard from all, those who fail included

@@ -4,6 +4,7 @@ Problem      IC: all decide the same vector, which holds the value of each node 
 Source       the lecture, "Equivalence of Consensus Variants" (IC from BG, C from IC); Coulouris,
              Dollimore and Kindberg, Distributed Systems, 5th edition 2012, section 15.5.1
 Model        that of the command consensus which is run; here, that of flooding consensus
+Quorum       that of the command consensus which is run; here, all who have not failed
 Roles
   Collector   runs command consensus once for each node, as that node's general, or as commander
   Selector    runs interactive consistency, and decides the value that most of the vector hold

@@ -1,11 +1,11 @@
 """Lease: hold a lock for a while, by the word of a majority, and let time take it back.
 
 Problem      one client at a time is the holder, although any may crash, pause or be cut off
-Source       Gray and Cheriton, Leases: An Efficient Fault-Tolerant Mechanism for Distributed
-             File Cache Consistency, SOSP 1989; Trencseni, Gazso and Reinhardt, PaxosLease:
+Source       Gray and Cheriton, Leases, SOSP 1989; Trencseni, Gazso and Reinhardt, PaxosLease:
              Diskless Paxos for Leases, 2012; Burrows, Chubby, OSDI 2006, section 2.4 (tokens)
 Model        clocks that drift by no more than a known rate, and need not agree; else asynchronous;
              crash-recovery; links lose, duplicate and reorder; n ≥ 2f + 1 acceptors
+Quorum       a majority of acceptors
 Roles
   Client     asks for the lease, renews it, and writes only while its own clock lets it
   Acceptor   grants the lease to one client for a term on its own clock

@@ -6,6 +6,7 @@ Source       Hayashibara, Défago, Yared and Katayama, The φ Accrual Failure De
 Model        clocks whose rates change slowly; crash-recovery; links lose, duplicate and reorder;
              any number of nodes may stop; for accuracy, heartbeats come at intervals that are, from
              some time on, like those before
+Quorum       none: each node judges for itself
 Roles
   Node       tells the others that it is there, and learns how long it takes to hear of them
 Messages

@@ -4,6 +4,7 @@ Problem      as in two-phase commit; and nobody keeps a record of the transactio
 Source       Mohan, Lindsay and Obermarck, Transaction Management in R*, TODS 11(4) 1986, section 3
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; a coordinator that
              stops between Prepared and Commit blocks every prepared participant
+Quorum       all participants
 Roles
   Coordinator  as in two-phase commit; forgets a commit once all have it on record, an abort at once
   Participant  as in two-phase commit; if it only `reads`, it is let go when it is asked to prepare

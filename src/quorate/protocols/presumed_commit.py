@@ -5,6 +5,7 @@ Problem      as in presumed abort; and a commit, which is what mostly happens, i
 Source       Mohan, Lindsay and Obermarck, Transaction Management in R*, TODS 11(4) 1986, section 4
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; a coordinator that
              stops between Prepared and Commit blocks every prepared participant
+Quorum       all participants
 Roles
   Coordinator  records who may become prepared before it asks; forgets a commit at once, an abort
                once all have it on record

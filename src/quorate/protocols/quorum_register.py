@@ -5,6 +5,8 @@ Source       Attiya, Bar-Noy and Dolev, Sharing Memory Robustly in Message-Passi
              JACM 42(1) 1995, section 3; several writers: Lynch and Shvartsman, FTCS 1997;
              quorums of votes: Gifford, Weighted Voting for Replicated Data, SOSP 1979
 Model        asynchronous; replicas crash and recover; links lose, duplicate and reorder
+Quorum       any number for queries and any for stores that together are more than all; here,
+             majorities
 Roles
   Client     asks a quorum for the latest version, and has a quorum store one before it returns
   Replica    keeps the latest version that it has been told of

@@ -5,6 +5,7 @@ Source       Bracha, Asynchronous Byzantine Agreement Protocols, Information and
              1987, section 2, figure 1
 Model        asynchronous; of more than 3·faults nodes, at most faults are traitors, and others may
              crash and recover; links may lose, duplicate and reorder; the receiver knows the sender
+Quorum       ⌈(n + f + 1)/2⌉ echoes, or f + 1 that are ready, to be ready; 2f + 1 to deliver
 Roles
   Node     may broadcast; says what it heard, then that it is ready, and delivers when enough are
 Messages

@@ -4,6 +4,7 @@ Problem      one node hands another what a third gave it, each item once and in 
 Source       Stenning, A Data Transfer Protocol, Computer Networks 1(2) 1976; Lynch, Distributed
              Algorithms, 1996, section 22.2
 Model        asynchronous; no crashes; links lose, duplicate and reorder
+Quorum       none: there are two ends
 Roles
   Sender     numbers the items, and sends the first ones again until they are acknowledged
   Receiver   delivers the next item, and says how many it has

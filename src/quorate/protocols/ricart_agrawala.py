@@ -4,6 +4,7 @@ Problem      nodes that share a resource are to use it one at a time, without an
 Source       Ricart and Agrawala, An Optimal Algorithm for Mutual Exclusion in Computer Networks,
              CACM 24(1) 1981, section 2; the clock is Lamport's, CACM 21(7) 1978
 Model        asynchronous; no crashes; links lose, duplicate and reorder
+Quorum       all other nodes
 Roles
   Node       asks all others for leave, and puts off those who asked later than itself
 Messages

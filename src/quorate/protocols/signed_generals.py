@@ -7,6 +7,7 @@ Source       Lamport, Shostak and Pease, The Byzantine Generals Problem, TOPLAS 
 Model        synchronous: messages are not lost and take a bounded time, so that silence is noticed;
              signatures of loyal generals cannot be forged, and anyone can check them; of any number
              of generals, at most faults are traitors
+Quorum       none: one message with enough signatures will do
 Roles
   Commander   signs an order
   Lieutenant  signs what reaches it with signatures enough, and obeys if there is one order only

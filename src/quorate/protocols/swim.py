@@ -1,10 +1,10 @@
 """SWIM: tell who has failed by asking one node at a time, and pass on what others found.
 
 Problem      each node is to know who has failed, at a load that does not depend on their number
-Source       Das, Gupta and Motivala, SWIM: Scalable Weakly-consistent Infection-style Process Group
-             Membership Protocol, DSN 2002, sections 3 and 4
+Source       Das, Gupta and Motivala, SWIM, DSN 2002, sections 3 and 4
 Model        crash-recovery; links lose, duplicate and reorder; any number of nodes may stop; for
              accuracy, delays are bounded from some time on, by a bound that no node knows
+Quorum       none: one node that is reached will do, and one that suspects
 Roles
   Node       asks another each period, itself and through others, and passes on what it knows
 Messages

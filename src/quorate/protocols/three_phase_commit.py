@@ -3,8 +3,8 @@
 Problem      the participants end one transaction in the same way, even if a coordinator is lost
 Source       Skeen, Nonblocking Commit Protocols, SIGMOD 1981; termination rules: Bernstein,
              Hadzilacos and Goodman, Concurrency Control and Recovery, 1987, section 7.5
-Model        synchronous: messages are not lost and take a bounded time, so that a time-out means a
-             stop; nodes that stop do not return; any number of them may. Elsewhere it disagrees
+Model        synchronous: no message is lost or late; any number of nodes may stop, for good
+Quorum       all participants to commit; all who have not failed to end without the coordinator
 Roles
   Coordinator  decides as in two-phase commit, but tells all that it will before it commits
   Participant  as in two-phase commit; when it hears nothing, it takes over in order of succession

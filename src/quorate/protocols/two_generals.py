@@ -3,6 +3,7 @@
 Problem      two generals attack at dawn if both know that both will, which no protocol achieves
 Source       Gray, Notes on Data Base Operating Systems, 1978, section 3.4.2
 Model        synchronous but for loss: it dawns for both at the same time; no crashes; links lose
+Quorum       both
 Roles
   General    answers every letter, until all have been written; at dawn attacks if sure enough
 Messages

@@ -3,8 +3,8 @@
 Problem      the participants end one transaction in the same way
 Source       Gray and Lamport, Consensus on Transaction Commit, TODS 31(1) 2006, section 3;
              recovery as in Mohan, Lindsay and Obermarck, R*, TODS 11(4) 1986 (presumed abort)
-Model        asynchronous; crash-recovery; links lose, duplicate and reorder; a coordinator that
-             stops between Prepared and Commit blocks every prepared participant
+Model        asynchronous; crash-recovery; links lose, duplicate and reorder
+Quorum       all participants
 Roles
   Coordinator  decides: commit once all are prepared, abort whenever it likes before (TM)
   Participant  works, then is prepared, then does as it is told; may abort while it works (RM)

@@ -4,6 +4,7 @@ Problem      the replicas decide one value for each slot of a log, in order, wit
 Source       Lamport, Paxos Made Simple 2001, section 3; Chandra, Griesemer and Redstone, Paxos
              Made Live, PODC 2007, section 5; reads: Ongaro, Consensus (thesis) 2014, section 6.4
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; n = 2f + 1 replicas
+Quorum       a majority of replicas
 Roles
   Replica    acceptor and learner of every slot, and leader when it has a quorum's promise
   Client     offers values until told that they were chosen

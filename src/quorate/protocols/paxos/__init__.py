@@ -3,6 +3,7 @@
 Problem      the nodes decide one value among those proposed, once and for all
 Source       Lamport, Paxos Made Simple, SIGACT News 32(4) 2001, sections 2.2 and 2.3
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; n = 2f + 1 acceptors
+Quorum       a majority of acceptors, or any two kinds of quorums for the two phases that meet
 Roles
   Proposer   leads rounds: asks for promises, chooses a suitable value, counts acceptances
   Acceptor   remembers the highest ballot promised and the last vote cast

@@ -3,6 +3,7 @@
 Problem      the participants end one transaction in the same way, even if a coordinator is lost
 Source       Gray and Lamport, Consensus on Transaction Commit, TODS 31(1) 2006, sections 4 and 5
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; 2f + 1 acceptors
+Quorum       all participants to commit; a majority of acceptors for what each of them says
 Roles
   Participant  works, then has the acceptors vote for prepared or aborted in its instance (RM)
   Acceptor     votes once in each ballot, in the instances of all participants together

@@ -5,6 +5,7 @@ Source       Castro and Liskov, Practical Byzantine Fault Tolerance, OSDI 1999, 
              Recovery, TOCS 20(4) 2002, sections 4.1 to 4.6
 Model        partially synchronous (safe without that); Byzantine, and correct replicas crash and
              recover; links lose, duplicate and reorder, and show who sends; n ≥ 3f + 1 replicas
+Quorum       ⌈(n + f + 1)/2⌉ replicas, which is 2f + 1 of 3f + 1; f + 1 equal replies for a client
 Roles
   Replica  executes requests in the order that the primary of its view proposes; replaces primaries
   Client   asks for operations, and believes a result that f + 1 replicas give
