@@ -5,6 +5,7 @@ Source       Chandra, Griesemer and Redstone, Paxos Made Live, PODC 2007, sectio
              Cheriton, Leases, SOSP 1989
 Model        clocks that drift by no more than a known rate, and need not agree; else asynchronous;
              crash-recovery; links lose, duplicate and reorder; n = 2f + 1 replicas
+Quorum       a majority of replicas
 Roles
   Replica    as in Multi-Paxos; whoever accepts from a leader helps no other to lead for a term
   Client     writes a register or only reads it: one call after the other, until it is answered
