@@ -1,8 +1,7 @@
 """Master lease: a leader that reads from its own copy, for as long as no other can lead.
 
 Problem      reads are linearizable although the leader of a replicated log asks nobody for them
-Source       Chandra, Griesemer and Redstone, Paxos Made Live, PODC 2007, section 5.2; Gray and
-             Cheriton, Leases, SOSP 1989
+Source       Chandra, Griesemer and Redstone, Paxos Made Live, PODC 2007, section 5.2
 Model        clocks that drift by no more than a known rate, and need not agree; else asynchronous;
              crash-recovery; links lose, duplicate and reorder; n = 2f + 1 replicas
 Quorum       a majority of replicas
