@@ -96,6 +96,7 @@ UNFOUND = {
     ("paxos", "takes_first_vote"),
     ("paxos_commit", "forgets_promise"),
     ("paxos_commit", "leads_on_after_crash"),
+    ("replicated_commit", "decides_anew"),
     ("two_phase_commit", "works_on"),
 }
 STEPS_MAX = 30

@@ -21,7 +21,7 @@ At = tuple[int, int]
 Figures = tuple[int, int, int, int]
 """Messages, delays, forced writes, write delays."""
 
-COMMIT = ("two_phase_commit", "three_phase_commit", "paxos_commit")
+COMMIT = ("two_phase_commit", "three_phase_commit", "replicated_commit", "paxos_commit")
 
 
 class Ledger:
@@ -87,6 +87,20 @@ def three_phase_commit(n: int, colocated: bool, spontaneous: bool = False) -> Fi
     return ledger.close([ledger.send(tm, rm, decided) for rm in rms])
 
 
+def replicated_commit(n: int, f: int, colocated: bool, spontaneous: bool = False) -> Figures:
+    """The same with f + 1 acceptors, one of them the coordinator's own, that all write what it
+    decides; the slowest of them lets it go on."""
+    ledger, rms = Ledger(), [f"rm{i}" for i in range(n)]
+    tm = rms[0] if colocated else "tm"
+    decided = votes(ledger, rms, tm, spontaneous)
+    written = [ledger.write(decided)]
+    written += [
+        ledger.send(acceptor, tm, ledger.write(ledger.send(tm, acceptor, decided)))
+        for acceptor in (f"acceptor{i}" for i in range(f))
+    ]
+    return ledger.close([ledger.send(tm, rm, latest(written)) for rm in rms])
+
+
 def paxos_commit(
     n: int, f: int, colocated: bool, faster: bool, spontaneous: bool = False
 ) -> Figures:
@@ -149,6 +163,9 @@ def enumerated() -> Iterator[tuple[Key, int]]:
                     for one in (two_phase_commit, three_phase_commit):
                         name = one.__name__
                         runs.append((name, False, one(n, colocated), one(n, colocated, True)))
+                kept = replicated_commit(n, faults, colocated)
+                unasked = replicated_commit(n, faults, colocated, True)
+                runs.append(("replicated_commit", False, kept, unasked))
                 for faster in (False, True):
                     shape = n, faults, colocated, faster
                     unasked = paxos_commit(*shape, spontaneous=True)
@@ -173,15 +190,21 @@ def key_of(row: Row) -> Key:
 @pytest.mark.slow
 def test_every_figure_of_every_commit_protocol_is_what_a_run_by_hand_comes_to() -> None:
     by_hand = dict(enumerated())
-    assert len(rows()) == len(by_hand) == 5 * 2 * 7 * (2 + 2 * 4)
+    assert len(rows()) == len(by_hand) == 5 * 2 * 7 * (2 + 3 * 4)
     assert {key_of(row): row.measured for row in rows()} == by_hand
     assert {key_of(row): row.formula for row in rows()} == by_hand
 
 
 PAPER = {
-    # Gray and Lamport, the table of section 6, by participants n and faults f.
+    # By participants n and faults f; all but one from Gray and Lamport, sections 3 to 5.
     ("two_phase_commit", False, False): lambda n, f: (3 * n - 1, 4, n + 1, 3, 2),
     ("two_phase_commit", True, False): lambda n, f: (3 * n - 3, 3, n + 1, 3, 2),
+    ("replicated_commit", False, False): lambda n, f: (
+        3 * n - 1 + 2 * f, 6 if f else 4, n + f + 1, 3, 2,
+    ),
+    ("replicated_commit", True, False): lambda n, f: (
+        3 * n - 3 + 2 * f, 5 if f else 3, n + f + 1, 3, 2,
+    ),
     ("paxos_commit", False, False): lambda n, f: (
         (n + 1) * (f + 3) - 4, 5 if f else 4, n + f + 1, 3, 2,
     ),
@@ -230,37 +253,40 @@ def test_five_participants_beside_acceptors_take_12_17_and_20_messages() -> None
 
 
 @pytest.mark.parametrize(
-    ("n", "f", "two", "three", "paxos", "faster"),
+    ("n", "f", "two", "three", "kept", "paxos", "faster"),
     [
-        (2, 1, (5, 4, 3), (9, 6, 6), (8, 5, 4), (9, 4, 4)),
-        (3, 1, (8, 4, 4), (14, 6, 8), (12, 5, 5), (14, 4, 5)),
-        (5, 1, (14, 4, 6), (24, 6, 12), (20, 5, 7), (24, 4, 7)),
-        (5, 2, (14, 4, 6), (24, 6, 12), (26, 5, 8), (34, 4, 8)),
-        (10, 1, (29, 4, 11), (49, 6, 22), (40, 5, 12), (49, 4, 12)),
-        (10, 2, (29, 4, 11), (49, 6, 22), (51, 5, 13), (69, 4, 13)),
+        (2, 1, (5, 4, 3), (9, 6, 6), (7, 6, 4), (8, 5, 4), (9, 4, 4)),
+        (3, 1, (8, 4, 4), (14, 6, 8), (10, 6, 5), (12, 5, 5), (14, 4, 5)),
+        (5, 1, (14, 4, 6), (24, 6, 12), (16, 6, 7), (20, 5, 7), (24, 4, 7)),
+        (5, 2, (14, 4, 6), (24, 6, 12), (18, 6, 8), (26, 5, 8), (34, 4, 8)),
+        (10, 1, (29, 4, 11), (49, 6, 22), (31, 6, 12), (40, 5, 12), (49, 4, 12)),
+        (10, 2, (29, 4, 11), (49, 6, 22), (33, 6, 13), (51, 5, 13), (69, 4, 13)),
     ],
 )
 def test_messages_delays_and_writes_of_some_sizes(
-    n: int, f: int, two: object, three: object, paxos: object, faster: object
+    n: int, f: int, two: object, three: object, kept: object, paxos: object, faster: object
 ) -> None:
     apart = {"participants": n, "colocated": False}
     assert figures("two_phase_commit", **apart)[:3] == two
     assert figures("three_phase_commit", **apart)[:3] == three
+    assert figures("replicated_commit", **apart, faults=f)[:3] == kept
     assert figures("paxos_commit", **apart, faults=f, faster=False)[:3] == paxos
     assert figures("paxos_commit", **apart, faults=f, faster=True)[:3] == faster
 
 
 @pytest.mark.slow
-def test_paxos_commit_that_tolerates_no_fault_is_two_phase_commit_cell_by_cell() -> None:
-    cells = {key_of(row): row.measured for row in rows()}
-    two = {key[1:4] + key[5:]: value for key, value in cells.items() if key[0] == COMMIT[0]}
-    for faster in (False, True):
-        paxos = {
-            key[1:4] + key[5:]: value
-            for key, value in cells.items()
-            if key[0] == "paxos_commit" and key[2] == 0 and key[4] is faster
+def test_a_commit_of_one_acceptor_is_two_phase_commit_cell_by_cell() -> None:
+    def cells(name: str, faster: bool) -> dict[tuple[int, bool, str], int]:
+        return {
+            (row.participants, row.colocated, row.quantity): row.measured
+            for row in rows()
+            if key_of(row)[0] == name and row.faults == 0 and key_of(row)[4] is faster
         }
-        assert paxos == two
+
+    two = cells("two_phase_commit", False)
+    assert len(two) == 7 * 2 * 5
+    assert cells("replicated_commit", False) == two
+    assert cells("paxos_commit", False) == cells("paxos_commit", True) == two
 
 
 @pytest.mark.parametrize("acceptors", range(1, 8))

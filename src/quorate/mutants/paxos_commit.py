@@ -45,13 +45,12 @@ class AcceptorAcceptsLate(Acceptor):
 
 
 class LeaderTakesFreeForPrepared(Leader):
-    def suitable(self, participant: NodeId) -> Value:
-        voted = any(participant in dict(m.votes) for _, m in self.promises.sorted())
-        return Leader.suitable(self, participant) if voted else "prepared"
+    def suitable(self, instance: NodeId, free: Value = "prepared") -> Value:
+        return Leader.suitable(self, instance, free)
 
 
 class LeaderAlwaysAborts(Leader):
-    def suitable(self, participant: NodeId) -> Value:
+    def suitable(self, instance: NodeId, free: Value = "aborted") -> Value:
         return "aborted"
 
 

@@ -13,7 +13,7 @@ from quorate.protocols.two_phase_commit import NEWS, Abort, Commit, Inquire, Pre
 
 LEAD_MS = (50, 400)
 
-Value = Literal["prepared", "aborted"]
+Value = Literal["prepared", "aborted"] | tuple[NodeId, ...]  # a set is what a registrar votes for
 Values = tuple[tuple[NodeId, Value], ...]
 
 
@@ -45,18 +45,36 @@ Msg = Prepare | Vote | Accepted | Commit | Abort | Inquire | Lead | Promise | Ac
 
 
 class Transaction(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """Who takes part in it."""
+    """Who takes part in it, and for what acceptors vote."""
 
     participants: tuple[NodeId, ...]
     acceptors: Majority
     leaders: tuple[NodeId, ...]
 
+    @property
+    def instances(self) -> tuple[NodeId, ...]:
+        return self.participants
+
+    @property
+    def asked(self) -> tuple[NodeId, ...]:
+        """Those f + 1 acceptors that are enough while nothing fails."""
+        return self.acceptors.nodes[: len(self.acceptors.nodes) // 2 + 1]
+
+    def verdict(self, votes: Values) -> Outcome | None:
+        """What votes come to: one aborted instance aborts all."""
+        if "aborted" in dict(votes).values():
+            return Outcome.ABORTED
+        return Outcome.COMMITTED if len(votes) == len(self.instances) else None
+
+    def concerned(self, votes: Values) -> tuple[NodeId, ...]:
+        """Who has to know what these votes come to."""
+        return self.participants
+
     def outcome(self, accepted: frozenset[tuple[NodeId, Values]]) -> Outcome | None:
-        """What a quorum has voted for at one ballot comes to; one aborted instance aborts all."""
+        """What a quorum has voted for at one ballot comes to."""
         for votes in sorted({votes for _, votes in accepted}):
             if self.acceptors.won(frozenset(who for who, its in accepted if its == votes)):
-                aborted = "aborted" in dict(votes).values()
-                return Outcome.ABORTED if aborted else Outcome.COMMITTED
+                return self.verdict(votes)
         return None
 
 
@@ -67,9 +85,7 @@ class Participant(two_phase_commit.Participant, kw_only=True):
     accepted: frozenset[tuple[NodeId, Values]] = frozenset()
 
     def vote(self, ctx: Context, value: Value = "prepared") -> None:
-        # While nothing fails, f + 1 acceptors are enough.
-        acceptors = self.tx.acceptors.nodes
-        ctx.broadcast(acceptors[: len(acceptors) // 2 + 1], Vote(value))
+        ctx.broadcast(self.tx.asked, Vote(value))
         if self.begins and self.prepared and self.coordinator:
             ctx.send(self.coordinator, Inquire())  # so that it has the others asked
 
@@ -103,7 +119,7 @@ class Acceptor(Actor):
         if self.promised != Ballot() or src in dict(self.wanted):
             return ctx.ignore("ballot 0 is over for it")
         self.wanted = tuple(sorted((*self.wanted, (src, m.value))))
-        if len(self.wanted) == len(self.tx.participants) or m.value == "aborted":
+        if self.tx.verdict(self.wanted) is not None:
             self.votes = self.wanted  # one forced write for all instances
             ctx.broadcast(self.learners, Accepted(Ballot(), self.votes))
 
@@ -163,14 +179,16 @@ class Leader(Actor):
         self.promises = self.promises.put(src, m)
         if self.tx.acceptors.won(frozenset(self.promises.keys())):
             self.asking = False
-            values = tuple((p, self.suitable(p)) for p in self.tx.participants)
-            ctx.broadcast(self.tx.acceptors.nodes, Accept(m.ballot, values))
+            ctx.broadcast(self.tx.acceptors.nodes, Accept(m.ballot, self.values()))
 
-    def suitable(self, participant: NodeId) -> Value:
-        """The most recent value that a promise reports; aborted, where there is none."""
-        reports = [(m.voted, dict(m.votes).get(participant)) for _, m in self.promises.sorted()]
+    def values(self) -> Values:
+        return tuple((instance, self.suitable(instance)) for instance in self.tx.instances)
+
+    def suitable(self, instance: NodeId, free: Value = "aborted") -> Value:
+        """The most recent value that a promise reports; `free`, where there is none."""
+        reports = [(m.voted, dict(m.votes).get(instance)) for _, m in self.promises.sorted()]
         votes = [(ballot, value) for ballot, value in reports if value is not None]
-        return max(votes)[1] if votes else "aborted"
+        return max(votes)[1] if votes else free
 
     def on_accepted(self, ctx: Context, src: NodeId, m: Accepted) -> None:
         if m.ballot != self.ballot or self.outcome is not None:
@@ -181,4 +199,4 @@ class Leader(Actor):
             self.accepted = frozenset()
             ctx.cancel_timer("lead")
             ctx.output(Decided(self.outcome))
-            ctx.broadcast(self.tx.participants, NEWS[self.outcome])
+            ctx.broadcast(self.tx.concerned(m.values), NEWS[self.outcome])
