@@ -4,6 +4,7 @@ Problem      the participants end one transaction in the same way, even if a coo
 Source       Gray and Lamport, Consensus on Transaction Commit, TODS 31(1) 2006, whose acceptors and
              leaders these are; in use: Corbett et al., Spanner, OSDI 2012, section 4.2.1
 Model        asynchronous; crash-recovery; links lose, duplicate and reorder; 2f + 1 acceptors
+Quorum       all participants to commit; a majority of acceptors for that decision
 Roles
   Coordinator  decides as in two-phase commit, but has the acceptors vote for what it decides
   Participant  that of two-phase commit; when it hears nothing, it asks all leaders
