@@ -152,9 +152,29 @@ def names(generals: int) -> tuple[NodeId, ...]:
     return tuple(f"p{i}" for i in range(1, generals + 1))
 
 
-def lies(generals: int, faults: int, traitor: NodeId) -> tuple[tuple[NodeId, Says], ...]:
-    """All that a general may say, true or not: along every path to it, either order, to anyone."""
-    commander, *lieutenants = names(generals)
+def council(generals: tuple[NodeId, ...], faults: int, order: str) -> tuple[Actor, ...]:
+    """Generals, of whom the first gives an order. `faults`: how many liars they are to withstand.
+
+    Raises UsageError if that takes too many messages.
+    """
+    if (count := paths(len(generals), faults + 1)) > MESSAGES_MAX:
+        raise UsageError(
+            f"{len(generals)} generals and {faults} faults take {count:,} messages: take no more "
+            f"than {MESSAGES_MAX:,}"
+        )
+    commander, *rest = generals
+    lieutenants = frozenset(rest)
+    return (
+        Commander(commander, lieutenants, order),
+        *(Lieutenant(name, commander, lieutenants, faults) for name in rest),
+    )
+
+
+def lies(
+    generals: tuple[NodeId, ...], faults: int, traitor: NodeId
+) -> tuple[tuple[NodeId, Says], ...]:
+    """All that one may say, true or not: along every path to it, either order, to anyone."""
+    commander, *lieutenants = generals
     others = [name for name in lieutenants if name != traitor]
     if traitor == commander:
         paths: list[Path] = [(commander,)]
@@ -178,25 +198,16 @@ def paths(generals: int, longest: int) -> int:
 def world(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str = "p3") -> World:
     """Commander p1 and lieutenants p2…, of whom `traitors` say anything to anyone: names, with
     commas between them. `faults`: how many the protocol is to withstand."""
-    if paths(generals, faults + 1) > MESSAGES_MAX:
-        raise UsageError(
-            f"{generals} generals and {faults} faults take {paths(generals, faults + 1):,} "
-            f"messages: take no more than {MESSAGES_MAX:,}"
-        )
-    commander, *rest = names(generals)
-    lieutenants = frozenset(rest)
+    everyone = names(generals)
     liars = tuple(filter(None, traitors.split(",")))
     return World(
-        processes=(
-            Commander(commander, lieutenants, order),
-            *(Lieutenant(name, commander, lieutenants, faults) for name in rest),
-        ),
+        processes=council(everyone, faults, order),
         properties=PROPERTIES,
         network=Network.ROUNDS,
         crashable=frozenset(),
         synchronous=True,
-        byzantine={liar: lies(generals, faults, liar) for liar in liars},
-        symmetry=(tuple((name,) for name in rest if name not in liars),),
+        byzantine={liar: lies(everyone, faults, liar) for liar in liars},
+        symmetry=(tuple((name,) for name in everyone[1:] if name not in liars),),
     )
 
 
