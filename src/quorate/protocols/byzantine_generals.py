@@ -152,22 +152,12 @@ def names(generals: int) -> tuple[NodeId, ...]:
     return tuple(f"p{i}" for i in range(1, generals + 1))
 
 
-def council(generals: tuple[NodeId, ...], faults: int, order: str) -> tuple[Actor, ...]:
-    """Generals, of whom the first gives an order. `faults`: how many liars they are to withstand.
-
-    Raises UsageError if that takes too many messages.
-    """
-    if (count := paths(len(generals), faults + 1)) > MESSAGES_MAX:
-        raise UsageError(
-            f"{len(generals)} generals and {faults} faults take {count:,} messages: take no more "
-            f"than {MESSAGES_MAX:,}"
-        )
+def roles(me: NodeId, generals: tuple[NodeId, ...], order: str, faults: int) -> tuple[Actor, ...]:
+    """The part of one general, of whom the first commands, and so many may be traitors."""
     commander, *rest = generals
-    lieutenants = frozenset(rest)
-    return (
-        Commander(commander, lieutenants, order),
-        *(Lieutenant(name, commander, lieutenants, faults) for name in rest),
-    )
+    if me == commander:
+        return (Commander(me, frozenset(rest), order),)
+    return (Lieutenant(me, commander, frozenset(rest), faults),)
 
 
 def lies(
@@ -198,10 +188,15 @@ def paths(generals: int, longest: int) -> int:
 def world(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str = "p3") -> World:
     """Commander p1 and lieutenants p2…, of whom `traitors` say anything to anyone: names, with
     commas between them. `faults`: how many the protocol is to withstand."""
+    if paths(generals, faults + 1) > MESSAGES_MAX:
+        raise UsageError(
+            f"{generals} generals and {faults} faults take {paths(generals, faults + 1):,} "
+            f"messages: take no more than {MESSAGES_MAX:,}"
+        )
     everyone = names(generals)
     liars = tuple(filter(None, traitors.split(",")))
     return World(
-        processes=council(everyone, faults, order),
+        processes=tuple(role for name in everyone for role in roles(name, everyone, order, faults)),
         properties=PROPERTIES,
         network=Network.ROUNDS,
         crashable=frozenset(),

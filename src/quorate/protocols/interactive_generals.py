@@ -5,6 +5,7 @@ Source       Pease, Shostak and Lamport, Reaching Agreement in the Presence of F
              1980, section 3; as a reduction: the lecture, "Equivalence of Consensus Variants"
 Model        that of the Byzantine generals: synchronous, with oral messages; of more than 3·faults
              nodes, at most faults are traitors
+Quorum       none: as with the Byzantine generals
 Roles
   Collector   runs the generals once for each node, as that node's lieutenant, or as commander
   Commander   as with the Byzantine generals
@@ -20,33 +21,28 @@ Deviations   the entry of a traitor may be any value, and is that of silence if 
 
 from __future__ import annotations
 
-from quorate.kernel import Map, Network, NodeId, Process, UsageError, World, instance
+from functools import partial
+
+from quorate.kernel import Network, NodeId, Process, UsageError, World, instance
 from quorate.properties.consensus import agreement, completeness, decision, full_termination
 from quorate.properties.cost import Cost
+from quorate.protocols import byzantine_generals
 from quorate.protocols.byzantine_generals import (  # noqa: F401 - roles are found by name
     ATTACK,
     RETREAT,
     Commander,
     Lieutenant,
     Says,
-    council,
     lies,
     paths,
 )
-from quorate.protocols.interactive_consistency import Collector
+from quorate.protocols.interactive_consistency import Collector, roles  # noqa: F401 - as above
 
 Msg = Says
 MESSAGES_MAX = 1_500
 
 PROPERTIES = (agreement, completeness, decision, full_termination)
 """That what a vector says of a traitor is what it proposed, nobody can promise."""
-
-
-def generals(nodes: tuple[NodeId, ...], commander: NodeId) -> tuple[NodeId, ...]:
-    """The roles of all nodes in the instance in which one commands; that one comes first."""
-    label = str(1 + nodes.index(commander))
-    order = (commander, *(node for node in nodes if node != commander))
-    return tuple(instance(node, label) for node in order)
 
 
 def world(nodes: int = 4, faults: int = 1, traitors: str = "n4") -> World:
@@ -58,21 +54,11 @@ def world(nodes: int = 4, faults: int = 1, traitors: str = "n4") -> World:
             f"messages: take no more than {MESSAGES_MAX:,}"
         )
     names = tuple(f"n{i}" for i in range(1, nodes + 1))
-    wishes = {name: (ATTACK, RETREAT)[index % 2] for index, name in enumerate(names)}
-    liars = tuple(filter(None, traitors.split(",")))
-    councils = {name: generals(names, name) for name in names}
-    roles = {
-        role.me: role
-        for name, each in councils.items()
-        for role in council(each, faults, wishes[name])
-    }
-    processes = []
-    for me in names:
-        entries = Map(
-            (role, name) for name, each in councils.items() for role in each if of(role, me)
-        )
-        mine = (roles[role] for role in sorted(entries))
-        processes.append(Process(me, (Collector(me, entries, wishes[me]), *mine)))
+    wishes = [(ATTACK, RETREAT)[index % 2] for index in range(nodes)]
+    inner = partial(byzantine_generals.roles, faults=faults)
+    processes = (
+        Process(me, roles(me, names, wish, inner)) for me, wish in zip(names, wishes, strict=True)
+    )
     return World(
         processes=tuple(processes),
         properties=PROPERTIES,
@@ -80,11 +66,13 @@ def world(nodes: int = 4, faults: int = 1, traitors: str = "n4") -> World:
         crashable=frozenset(),
         synchronous=True,
         byzantine={
-            role: lies(each, faults, role)
-            for liar in liars
-            for each in councils.values()
-            for role in each
-            if of(role, liar)
+            instance(liar, str(number)): lies(
+                tuple(instance(name, str(number)) for name in (me, *others(names, me))),
+                faults,
+                instance(liar, str(number)),
+            )
+            for liar in filter(None, traitors.split(","))
+            for number, me in enumerate(names, 1)
         },
     )
 
@@ -94,9 +82,9 @@ def small(nodes: int = 3, faults: int = 0, traitors: str = "") -> World:
     return world(nodes, faults, traitors)
 
 
-def of(role: NodeId, node: NodeId) -> bool:
-    """Whether a general is one of a node's."""
-    return role.partition(".")[0] == node
+def others(names: tuple[NodeId, ...], me: NodeId) -> tuple[NodeId, ...]:
+    """All but one."""
+    return tuple(name for name in names if name != me)
 
 
 def cost(nodes: int, faults: int) -> Cost:
