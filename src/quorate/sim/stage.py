@@ -40,6 +40,7 @@ from quorate.sim.judge import Judge
 from quorate.traces.life import Life
 from quorate.traces.words import role_of
 
+AGAIN_MAX = 1_000  # messages that lead to nothing but messages; more may be without end
 Envelope = tuple[NodeId, NodeId, Any]
 """Sender, receiver, message."""
 
@@ -198,8 +199,9 @@ class Stage:
         return player, address(player.boot, to, Receive(src, msg))
 
     def at_rest(self) -> bool:
-        """Whether nothing further can happen: whatever still arrives or rings would leave all as it
-        is, as when somebody asks again and again. A traitor never rests, and does not count."""
+        """Whether nothing further can happen: whatever still arrives or rings, or would be sent if
+        it did, leaves every node as it is, as when somebody asks again and again. A traitor never
+        rests, and does not count."""
         ahead = [self.arrival(envelope) for envelope in self.waiting]
         for player in self.players.values():
             if is_faithful(player.actor):
@@ -210,7 +212,7 @@ class Stage:
                     for role, timer in player.armed
                 ]
         again: set[Envelope] = set()
-        while ahead:
+        while ahead and len(again) <= AGAIN_MAX:
             player, event = ahead.pop()
             if not player.up:
                 continue
@@ -219,10 +221,10 @@ class Stage:
                 return False
             ahead += [self.arrival(envelope) for envelope in repeated - again]
             again |= repeated
-        return True
+        return not ahead
 
     def _repeats(self, player: Player, event: Event) -> set[Envelope] | None:
-        """What a player would send once more; None if `event` changed anything else."""
+        """What a player would send; None if `event` changed anything else."""
         if any(isinstance(role, Timed) for role in roles_of(player.actor)):
             return None
         after, effects = player.actor.step(event)
@@ -232,7 +234,7 @@ class Stage:
         for effect in effects:
             role = effect.role if isinstance(effect, By) else player.boot.me
             match unwrapped(effect):
-                case Send(to, msg) if (role, to, msg) in self.sent:
+                case Send(to, msg):
                     repeated |= {(role, to, msg)} if to in self._hosts else set()
                 case SetTimer(timer) if (role, timer) in player.armed:
                     rung.discard((role, timer))
