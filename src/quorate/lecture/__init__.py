@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from quorate.lecture import byzantine, commit, consensus, paxos, two_generals, variants
+from quorate.lecture import (
+    byzantine,
+    commit,
+    consensus,
+    paxos,
+    paxos_commit,
+    two_generals,
+    variants,
+)
 from quorate.lecture.claim import Claim, Finding, verdict_of
 from quorate.protocols import unknown
 
-PARTS = (variants, consensus, two_generals, commit, paxos, byzantine)
+PARTS = (variants, consensus, two_generals, commit, paxos, paxos_commit, byzantine)
 """One module for each part of the lecture, in its order; so are the claims in each."""
 
 

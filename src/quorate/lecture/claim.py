@@ -1,4 +1,5 @@
-"""What a claim is, and the two ways to show one: every schedule of a world, or many seeds of it.
+"""What a claim is, and the ways to show one: every schedule of a world, many seeds of it, or a run
+in which faults strike exactly where they are told to.
 
 A claim holds if each of its findings came out as the lecture says it must. Where the lecture says
 that something goes wrong, the finding that is expected is a violation.
@@ -14,8 +15,10 @@ import msgspec
 
 from quorate.check import check
 from quorate.kernel import Header, Network, Trace
+from quorate.properties.commit import ending
 from quorate.protocols import build_world
 from quorate.sim import Task, campaign
+from quorate.sim.exact import Fault, run_exactly
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +98,28 @@ def checked(
         detail=detail,
         command=shlex.join(words),
         trace=verdict.trace,
+    )
+
+
+def staged(
+    what: str,
+    protocol: str,
+    expected: str,
+    *faults: Fault,
+    settings: Mapping[str, Any] = {},
+    shown: bool = False,
+) -> Finding:
+    """One run of a commit protocol in which these faults strike exactly where they say: does it
+    commit or abort, block, or end inconsistently? `shown`: with its steps."""
+    header = Header(protocol=protocol, settings=dict(settings), executor="sim")
+    ran = run_exactly(build_world(protocol, settings=settings), faults, header=header)
+    # What comes later is somebody who asks in vain.
+    steps = [step for step in ran.trace.records if step.at_us <= ran.changed_ms * 1_000]
+    return Finding(
+        what=what,
+        expected=expected,
+        found=ending(ran.judge.view()),
+        trace=Trace(header, tuple(steps)) if shown else None,
     )
 
 
