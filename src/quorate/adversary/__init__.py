@@ -7,10 +7,13 @@ from collections.abc import Iterable
 import msgspec
 
 from quorate.adversary.equivocator import Equivocator
+from quorate.adversary.links import Delayer, Replayer, Selective
+from quorate.adversary.mutator import Corruptor, Mutator
 from quorate.adversary.selfish import Selfish
 from quorate.adversary.silent import Silent
 from quorate.adversary.strategy import Anonymous, Strategy, armed, is_faithful
 from quorate.adversary.traitor import Traitor, embodied
+from quorate.adversary.twins import Twins
 from quorate.kernel import NodeId, UsageError, World
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -18,6 +21,12 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "equivocator": Equivocator,
     "selfish": Selfish,
     "anonymous": Anonymous,
+    "selective": Selective,
+    "delayer": Delayer,
+    "replayer": Replayer,
+    "corruptor": Corruptor,
+    "mutator": Mutator,
+    "twins": Twins,
 }
 
 

@@ -22,9 +22,13 @@ from quorate.kernel import (
     Effect,
     Event,
     For,
+    Map,
+    Message,
     NodeId,
     Output,
+    Process,
     Receive,
+    Send,
     Signed,
     UsageError,
     roles_of,
@@ -34,18 +38,39 @@ from quorate.kernel import (
 Proof = Signed[Any] | Authenticated[Any]
 
 
+Letter = tuple[NodeId, NodeId, Message]
+"""Which role sends, to whom, and what."""
+MEMORY = {
+    "notes": frozenset[str],
+    "letters": tuple[Letter, ...],
+    "count": int,
+    "twin": Actor | None,
+}
+START: dict[str, Any] = {"notes": frozenset(), "letters": (), "count": 0, "twin": None}
+
+
 class Strategy(Actor, gc=False):
     """Overrides `act`. `faithful`: its facts and its state count when properties are judged."""
 
     faithful: ClassVar[bool] = False
+    doubled: ClassVar[bool] = False  # it has a twin: another node like this one
     others: ClassVar[tuple[NodeId, ...]] = ()  # every role's name but its own, sorted
 
     if TYPE_CHECKING:  # a field of the class that is mixed; here it would be one of every base
-        notes: frozenset[str]  # what it keeps in mind from step to step
+        # What it keeps in mind from step to step; a crash makes it forget that.
+        notes: frozenset[str]
+        letters: tuple[Letter, ...]
+        count: int
+        twin: Actor | None
 
     def act(self, event: Event, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-        """What leaves the node where a correct one would do `effects`; may rebind `notes`."""
+        """What leaves the node where a correct one would do `effects`; may rebind its memory."""
         raise NotImplementedError
+
+    def posted(self, letter: Letter) -> Effect:
+        """The effect that sends a letter."""
+        role, to, msg = letter
+        return By(role, Send(to, msg)) if isinstance(self, Process) else Send(to, msg)
 
     def step(self, event: Event) -> tuple[Self, tuple[Effect, ...]]:
         """A step of the node, as the strategy would have it seen.
@@ -77,7 +102,7 @@ def armed(process: Actor, strategy: type[Strategy], names: tuple[NodeId, ...]) -
     mine = {role.me for role in roles_of(process)}
     cls = _mixed(strategy, type(process), tuple(name for name in names if name not in mine))
     fields = {name: getattr(process, name) for name in process.__struct_fields__}
-    return cls(**fields)
+    return cls(**fields | {"twin": process if strategy.doubled else None})
 
 
 def is_faithful(actor: Actor) -> bool:
@@ -90,7 +115,7 @@ def is_faithful(actor: Actor) -> bool:
 def _mixed(strategy: type[Strategy], base: type[Actor], others: tuple[NodeId, ...]) -> type[Actor]:
     namespace: dict[str, Any] = {"__module__": base.__module__, "others": others}
     if "notes" not in base.__struct_fields__:
-        namespace |= {"__annotations__": {"notes": frozenset[str]}, "notes": frozenset()}
+        namespace |= {"__annotations__": MEMORY, **START}
     name = strategy.__name__ + base.__name__
     mixed: type[Actor] = types.new_class(
         name, (strategy, base), {}, lambda it: it.update(namespace)
@@ -119,6 +144,14 @@ def _refuse_forgery(actor: Actor, event: Event, effects: tuple[Effect, ...]) -> 
         raise UsageError(f"the strategy of {actor.me} uses the key of {whose}")
 
 
+def letter_of(me: NodeId, effect: Effect) -> Letter | None:
+    """What an effect of node `me` sends; None for another effect."""
+    inner = unwrapped(effect)
+    if type(inner) is not Send:
+        return None
+    return effect.role if type(effect) is By else me, inner.to, inner.msg
+
+
 def proofs_in(value: object) -> Iterator[Proof]:
     """Every signature and authenticator within a value, at any depth."""
     if isinstance(value, Signed | Authenticated):
@@ -129,3 +162,5 @@ def proofs_in(value: object) -> Iterator[Proof]:
     elif isinstance(value, tuple | frozenset):
         for item in value:
             yield from proofs_in(item)
+    elif isinstance(value, Map):
+        yield from proofs_in(tuple(value.items()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quorate.adversary import Traitor
+from quorate.adversary import Traitor, is_faithful
 from quorate.kernel import NodeId, QuorumSystem, World, roles_of
 from quorate.sim.faults import Faults
 from quorate.sim.topology import FULL
@@ -30,6 +30,13 @@ class Atlas:
         roles = [role for each in self._roles.values() for role in each]
         self._quorums = {system for role in roles for system in _systems(role)}
         self._traitors = {role.me for role in roles if isinstance(role, Traitor)}
+        # Those that follow a strategy of their own; that too many do is no reason not to judge.
+        self._unfaithful = frozenset(
+            role.me
+            for process in world.processes
+            if not is_faithful(process)
+            for role in roles_of(process)
+        )
         self._lost: frozenset[NodeId] = frozenset()
         self._bounded = faults.survivable
         # In a graph, a node may be the only way between others.
@@ -45,14 +52,14 @@ class Atlas:
         kinds, is left without it, or the run may go beyond that."""
         if not node.may_fail or node.gone or self._sparing:
             return False
-        return not self._bounded or self._survives(self._lost | {node.me})
+        return not self._bounded or self._survives(self._lost | {node.me}, self._unfaithful)
 
     def lose(self, node: Node) -> None:
         """Once this node goes down, it will not return."""
         node.gone = True
         self._lost |= {node.me}
 
-    def _survives(self, lost: frozenset[NodeId]) -> bool:
+    def _survives(self, lost: frozenset[NodeId], besides: frozenset[NodeId] = frozenset()) -> bool:
         gone = {role.me: type(role) for process in lost for role in self._roles[process]}
         members = {node for system in self._quorums for node in system.nodes}
         if any(not members & {role.me for role in self._roles[process]} for process in lost):
@@ -61,7 +68,7 @@ class Atlas:
             type(role) for name, roles in self._roles.items() if name not in lost for role in roles
         }
         return left.issuperset(gone.values()) and all(
-            system.holds(frozenset(system.nodes) - gone.keys() - self._traitors)
+            system.holds(frozenset(system.nodes) - gone.keys() - self._traitors - besides)
             for system in self._quorums
         )
 
