@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.kernel import NodeId
-from quorate.protocols.pbft.messages import NULL, Choice, Group, Past, Vote, group_of
+from quorate.protocols.pbft.messages import NULL, Beginning, Group, Past, Vote, group_of
 from quorate.protocols.pbft.new_view import checkpoint, choose, is_well_formed, request
 
 FOUR = group_of(4, signed=False, interval=5, window=20, views=0, resends=True)
@@ -52,19 +52,25 @@ def test_a_checkpoint_that_f_plus_1_list_is_enough() -> None:
     # indy-plenum 1506: with 2f + 1 in place of f + 1 there is none to choose here, for ever.
     pasts = said(past(10, {10: b"x", 20: b"y"}), past(0, {0: b"g", 10: b"x"}), past(0, {0: b"g"}))
     assert checkpoint(FOUR, pasts) == (10, b"x")
+    having = [
+        [n for n, p in pasts.items() if each in p.checkpoints] for each in ((0, b"g"), (10, b"x"))
+    ]
+    assert not any(FOUR.strong.won(frozenset(nodes)) for nodes in having)
 
 
 def test_a_checkpoint_that_is_not_stable_anywhere_is_chosen_if_all_have_it() -> None:
     pasts = said(*[past(5, {10: b"ten"})] * 3)
     assert checkpoint(FOUR, pasts) == (10, b"ten")
     assert request(FOUR, pasts, 11) == NULL
-    assert choose(FOUR, pasts) == Choice(10, b"ten")
+    assert choose(FOUR, pasts) == Beginning(10, b"ten")
 
 
 def test_those_that_can_start_from_a_checkpoint_are_counted_among_all() -> None:
     # Fabric 1111: counted among those only that list it, they are two, and the view never begins.
     pasts = said(past(5, {10: b"ten"}), past(5, {10: b"ten"}), past(10, {15: b"fifteen"}))
     assert checkpoint(FOUR, pasts) == (10, b"ten")
+    among = {n: p for n, p in pasts.items() if (10, b"ten") in p.checkpoints}
+    assert checkpoint(FOUR, among) is None
 
 
 def test_a_checkpoint_that_too_many_have_forgotten_is_not_chosen() -> None:
@@ -85,13 +91,13 @@ def test_one_that_claims_another_digest_of_the_same_view_cannot_be_told_from_the
     good, liar = prepared(b"d", 0), prepared(b"e", 0)
     assert request(FOUR, said(good, good, liar), 1) is None
     assert choose(FOUR, said(good, good, liar)) is None
-    assert choose(FOUR, said(good, good, good, liar)) == Choice(0, b"g", (b"d",))
+    assert choose(FOUR, said(good, good, good, liar)) == Beginning(0, b"g", (b"d",))
 
 
 def test_what_one_alone_says_was_prepared_in_a_high_view_is_not_chosen() -> None:
     liar = prepared(b"e", 5)
     assert request(FOUR, said(EMPTY, EMPTY, liar), 1) is None
-    assert choose(FOUR, said(EMPTY, EMPTY, EMPTY, liar)) == Choice(0, b"g")
+    assert choose(FOUR, said(EMPTY, EMPTY, EMPTY, liar)) == Beginning(0, b"g")
 
 
 def test_the_latest_view_wins() -> None:
@@ -108,9 +114,9 @@ def test_what_one_prepared_counts_once_another_has_pre_prepared_it() -> None:
 
 def test_gaps_are_filled_and_null_requests_at_the_end_are_left_out() -> None:
     two, three = prepared(b"b", 0, seq=2), prepared(b"b", 0, seq=2)
-    assert choose(FOUR, said(two, three, EMPTY)) == Choice(0, b"g", (NULL, b"b"))
+    assert choose(FOUR, said(two, three, EMPTY)) == Beginning(0, b"g", (NULL, b"b"))
     forged = past(prepared={7: (b"x", 0)})
-    assert choose(FOUR, said(EMPTY, EMPTY, EMPTY, forged)) == Choice(0, b"g")
+    assert choose(FOUR, said(EMPTY, EMPTY, EMPTY, forged)) == Beginning(0, b"g")
 
 
 # Against another derivation of the rules: by sets of messages, as the paper has them.

@@ -14,8 +14,8 @@ from quorate.kernel import Authenticated, Ignore, NodeId, Send, Signed
 from quorate.properties.replication import Committed, Performed
 from quorate.protocols.pbft.messages import (
     NULL,
+    Beginning,
     Checkpoint,
-    Choice,
     Commit,
     NewView,
     Past,
@@ -59,11 +59,11 @@ def past_of(table: Cast, node: NodeId) -> Past:
     return past
 
 
-def begun(choice: Choice, *votes: ViewChange, view: int = 1) -> NewView:
+def begun(choice: Beginning, *votes: ViewChange, view: int = 1) -> NewView:
     return NewView(view, votes, choice)
 
 
-START = Choice(*GENESIS)
+START = Beginning(*GENESIS)
 THREE = tuple(leaving(node) for node in ("r2", "r3", "r4"))
 
 
@@ -209,7 +209,7 @@ def test_with_signatures_it_need_not_wait() -> None:
     table = cast(signed=True)
     for node in ("r3", "r4"):
         table.say(node, "r2", leaving(node, signed=True))
-    assert [m.choice for m in new_views(table)] == [START]
+    assert [m.beginning for m in new_views(table)] == [START]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_an_acknowledgement_is_of_one_replica_for_another_once(
 def test_a_backup_enters_a_view_that_begins_as_it_must() -> None:
     votes = (knowing("r1", PA), *THREE[1:], knowing("r2", PA))
     table = cast()
-    effects = table.say("r2", "r3", begun(Choice(*GENESIS, (PA,)), *votes))
+    effects = table.say("r2", "r3", begun(Beginning(*GENESIS, (PA,)), *votes))
     assert (table.actors["r3"].view, table.actors["r3"].leaving) == (1, None)
     assert [m for m in sends(effects) if type(m.msg) is Prepare] == [
         Send(node, Prepare(1, 1, PA)) for node in ("r1", "r2", "r4")
@@ -252,11 +252,11 @@ FOUR_PREPARED = (knowing("r1", PA), knowing("r2", PA), leaving("r3"), leaving("r
             Ignore("not what the view must begin with"),
         ),  # A is left out
         (
-            begun(Choice(*GENESIS, (b"x",)), *FOUR_PREPARED),
+            begun(Beginning(*GENESIS, (b"x",)), *FOUR_PREPARED),
             Ignore("not what the view must begin with"),
         ),
         (
-            begun(Choice(5, b"x", (PA,)), *FOUR_PREPARED),
+            begun(Beginning(5, b"x", (PA,)), *FOUR_PREPARED),
             Ignore("not what the view must begin with"),
         ),
         (
@@ -326,7 +326,7 @@ def test_a_null_request_fills_a_gap_and_disables_no_timer() -> None:
         leaving("r2", prepared=votes, pre_prepared=votes),
     )
     table = prepared()
-    table.say("r2", "r3", begun(Choice(*GENESIS, (NULL, pb)), *both, THREE[1]))
+    table.say("r2", "r3", begun(Beginning(*GENESIS, (NULL, pb)), *both, THREE[1]))
     table.say("c2", "r3", Request(B))
     for seq, each in ((1, NULL), (2, pb)):
         for kind in (Prepare, Commit):
@@ -340,7 +340,7 @@ def test_a_null_request_fills_a_gap_and_disables_no_timer() -> None:
 
 def test_the_new_view_takes_no_other_request_where_it_began_also_after_a_crash() -> None:
     table = cast()
-    table.say("r2", "r3", begun(Choice(*GENESIS, (PA,)), *FOUR_PREPARED))
+    table.say("r2", "r3", begun(Beginning(*GENESIS, (PA,)), *FOUR_PREPARED))
     for _ in range(2):
         effects = table.say("r2", "r3", ordered(B, view=1))
         assert effects == (Ignore("outside the window"),)

@@ -46,8 +46,8 @@ class Mutator(Strategy, gc=False):
             if letter is None:
                 acted.append(effect)
                 continue
-            self.count += 1
-            draw = random.Random(f"{self.me}/{self.count}")
+            self.tally += 1
+            draw = random.Random(f"{self.me}/{self.tally}")
             lie = draw.random()
             if lie > 0.1:
                 acted.append(self.posted(letter if lie > 0.5 else self._changed(letter, draw)))

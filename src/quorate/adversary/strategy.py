@@ -43,10 +43,10 @@ Letter = tuple[NodeId, NodeId, Message]
 MEMORY = {
     "notes": frozenset[str],
     "letters": tuple[Letter, ...],
-    "count": int,
+    "tally": int,
     "twin": Actor | None,
 }
-START: dict[str, Any] = {"notes": frozenset(), "letters": (), "count": 0, "twin": None}
+START: dict[str, Any] = {"notes": frozenset(), "letters": (), "tally": 0, "twin": None}
 
 
 class Strategy(Actor, gc=False):
@@ -60,7 +60,7 @@ class Strategy(Actor, gc=False):
         # What it keeps in mind from step to step; a crash makes it forget that.
         notes: frozenset[str]
         letters: tuple[Letter, ...]
-        count: int
+        tally: int
         twin: Actor | None
 
     def act(self, event: Event, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:

@@ -26,7 +26,7 @@ Messages
 Stable
   Replica.view          or it would vote again in a view that it has left
   Replica.leaving       or it would say another thing of its past as it leaves for the same view
-  Replica.choice        or it would accept what is not what its view began with
+  Replica.beginning or it would accept what is not what its view began with
   Replica.pre_prepared  or it would accept two requests at one place, or not vouch for the first
   Replica.prepared      or a new view would not learn of a request that may be committed
   Replica.batches       or nobody might know the requests that a new view has to begin with

@@ -10,9 +10,9 @@ from quorate.properties.replication import Committed
 from quorate.protocols.pbft.messages import (
     NULL,
     Batch,
+    Beginning,
     Bodies,
     Checkpoint,
-    Choice,
     Fetch,
     Group,
     Reply,
@@ -36,7 +36,7 @@ class Log(Actor):
     group: Group
     view: Stable[int] = 0
     leaving: Stable[ViewChange | None] = None  # what it said as it left for a view that is to begin
-    choice: Stable[Choice] = Choice()  # what its view began with
+    beginning: Stable[Beginning] = Beginning()  # what its view began with
     pre_prepared: Stable[Map[int, tuple[Vote, ...]]] = Map()
     prepared: Stable[Map[int, Vote]] = Map()
     batches: Stable[Map[bytes, Batch]] = Map()
@@ -61,7 +61,7 @@ class Log(Actor):
     def last(self) -> int:
         """The highest sequence number that this view has used."""
         here = (seq for seq in self.pre_prepared if self.accepted(seq) is not None)
-        return max((self.stable_seq, self.choice.last, *here))
+        return max((self.stable_seq, self.beginning.last, *here))
 
     def accepted(self, seq: int) -> bytes | None:
         """What is pre-prepared at `seq` in this view."""
@@ -169,13 +169,13 @@ class Log(Actor):
         by what they said, or as the view began with it."""
         mine = self.checkpoints.get(claim[0])
         other = self.state.seq < claim[0] if mine is None else digest(mine) != claim[1]
-        begun = claim == (self.choice.seq, self.choice.checkpoint)
+        begun = claim == (self.beginning.seq, self.beginning.checkpoint)
         return other and (begun or self.group.weak.won(self.claimants(claim)))
 
     def fetch(self, ctx: Context) -> None:
         """Ask for the highest state that is lacking here."""
         claims = {claim for _, claims in self.claims.items() for claim in claims}
-        lacking = filter(self.lacks, claims | {(self.choice.seq, self.choice.checkpoint)})
+        lacking = filter(self.lacks, claims | {(self.beginning.seq, self.beginning.checkpoint)})
         seq, _ = max(lacking, default=(0, NULL))
         if seq:
             ctx.broadcast(self.others, Fetch(seq))

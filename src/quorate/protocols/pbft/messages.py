@@ -132,7 +132,7 @@ class Past(Message, frozen=True):
     pre_prepared: tuple[tuple[int, Vote], ...]
 
 
-class Choice(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+class Beginning(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What a new view begins with: the checkpoint at `seq`, and requests from the next one on."""
 
     seq: int = 0
@@ -192,7 +192,7 @@ class ViewChangeAck(Message, frozen=True):
 class NewView(Message, frozen=True):
     view: int
     votes: tuple[ViewChange, ...]
-    choice: Choice
+    beginning: Beginning
 
 
 class Status(Message, frozen=True):

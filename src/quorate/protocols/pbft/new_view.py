@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from quorate.kernel import NodeId
-from quorate.protocols.pbft.messages import NULL, Choice, Group, Past, Vote
+from quorate.protocols.pbft.messages import NULL, Beginning, Group, Past, Vote
 
 Pasts = Mapping[NodeId, Past]
 """S: what each replica that left for the new view knew."""
 
 
-def choose(group: Group, pasts: Pasts) -> Choice | None:
+def choose(group: Group, pasts: Pasts) -> Beginning | None:
     """Where the new view begins; None while that is undecided, until more messages come.
 
     Those of all correct replicas together decide it.
@@ -34,7 +34,7 @@ def choose(group: Group, pasts: Pasts) -> Choice | None:
         chosen.append(digest)
     while chosen and chosen[-1] == NULL:
         chosen.pop()
-    return Choice(*start, tuple(chosen))
+    return Beginning(*start, tuple(chosen))
 
 
 def checkpoint(group: Group, pasts: Pasts) -> tuple[int, bytes] | None:

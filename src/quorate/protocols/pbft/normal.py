@@ -105,7 +105,7 @@ class Orderer(Log):
     def on_pre_prepare(self, ctx: Context, src: NodeId, m: PrePrepare) -> None:
         if m.view != self.view or self.leaving or src != self.group.primary(m.view):
             return ctx.ignore("not from the primary of this view")
-        low = max(self.stable_seq, self.choice.last)
+        low = max(self.stable_seq, self.beginning.last)
         if not low < m.seq <= self.stable_seq + self.group.window:
             return ctx.ignore("outside the window")
         if not m.batch or named(m.batch) != m.digest:
@@ -219,7 +219,7 @@ class Orderer(Log):
             return
         if not self.leads:
             ctx.send(to, Prepare(self.view, seq, accepted))
-        elif seq > self.choice.last:
+        elif seq > self.beginning.last:
             ctx.send(to, PrePrepare(self.view, seq, accepted, self.batches[accepted]))
         if self.prepared.get(seq) == Vote(self.view, accepted):
             ctx.send(to, Commit(self.view, seq, accepted))

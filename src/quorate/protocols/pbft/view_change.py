@@ -9,7 +9,7 @@ from __future__ import annotations
 from quorate.kernel import Context, Map, NodeId, Signed
 from quorate.properties.replication import Prepared
 from quorate.protocols.pbft.messages import (
-    Choice,
+    Beginning,
     NewView,
     Past,
     Status,
@@ -18,7 +18,7 @@ from quorate.protocols.pbft.messages import (
     Vote,
     digest,
 )
-from quorate.protocols.pbft.new_view import choose, is_well_formed
+from quorate.protocols.pbft.new_view import Pasts, choose, is_well_formed
 from quorate.protocols.pbft.normal import Orderer
 
 
@@ -128,12 +128,15 @@ class Replica(Orderer):
             return
         left = {n: m for n, m in self.ballots.items() if views[n] == self.view}
         shown = {n: m for n, m in left.items() if self.can_be_shown(m)}
-        choice = choose(self.group, {n: m.sealed.content for n, m in shown.items()})
-        if choice is not None:
+        beginning = self.begin_with({n: m.sealed.content for n, m in shown.items()})
+        if beginning is not None:
             votes = tuple(m for _, m in sorted(shown.items()))
-            self.new_view = NewView(self.view, votes, choice)
+            self.new_view = NewView(self.view, votes, beginning)
             ctx.broadcast(self.others, self.new_view)
-            self.enter(ctx, choice)
+            self.enter(ctx, beginning)
+
+    def begin_with(self, pasts: Pasts) -> Beginning | None:
+        return choose(self.group, pasts)
 
     def can_be_shown(self, m: ViewChange) -> bool:
         """Whether the others can come to see that its author said this: so a quorum could tell."""
@@ -152,7 +155,7 @@ class Replica(Orderer):
             pasts.keys() <= {*self.group.nodes}
             and all(past.view == m.view for past in pasts.values())
             and all(is_well_formed(self.group, past) for past in pasts.values())
-            and choose(self.group, pasts) == m.choice
+            and self.begin_with(pasts) == m.beginning
         ):
             return ctx.ignore("not what the view must begin with")
         self.new_view = m
@@ -169,10 +172,10 @@ class Replica(Orderer):
             if not (vote.sealed.convinces(self.me) or self.group.weak.won(vouching)):
                 return
         self.view = m.view
-        self.enter(ctx, m.choice)
+        self.enter(ctx, m.beginning)
 
-    def enter(self, ctx: Context, choice: Choice) -> None:
-        self.leaving, self.choice = None, choice
+    def enter(self, ctx: Context, beginning: Beginning) -> None:
+        self.leaving, self.beginning = None, beginning
         self.restart_timer(ctx)
         self.adopt(ctx)
         self.fetch(ctx)
@@ -181,7 +184,7 @@ class Replica(Orderer):
 
     def adopt(self, ctx: Context) -> None:
         """Vote for what the view began with, as far as the window reaches."""
-        for seq, chosen in enumerate(self.choice.digests, self.choice.seq + 1):
+        for seq, chosen in enumerate(self.beginning.digests, self.beginning.seq + 1):
             inside = self.stable_seq < seq <= self.stable_seq + self.group.window
             if inside and self.accepted(seq) is None:
                 self.vote(ctx, seq, chosen)
