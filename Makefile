@@ -18,7 +18,7 @@ check: $(READY)
 	.venv/bin/ruff format --check src tests scripts examples && .venv/bin/ruff check src tests scripts examples && .venv/bin/mypy && $(PY) -m pytest -n 2 -m "not slow"
 
 nightly: $(READY)
-	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2
+	QUORATE_SEEDS=100000 $(PY) -m pytest -n 2 && $(PY) benchmarks/campaigns.py && $(PY) scripts/docs.py
 
 bench: $(READY)
 	bash scripts/peers && .venv/bin/quorate bench simulate && .venv/bin/quorate bench check --plot benchmarks/results/check.svg && .venv/bin/quorate bench cost --json > benchmarks/results/cost.json && .venv/bin/python benchmarks/viewer.py && .venv/bin/quorate bench service --etcdload benchmarks/peers/etcdload/etcdload
