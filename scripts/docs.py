@@ -257,7 +257,9 @@ def _hunts(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def _result(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    found: dict[str, Any] = json.loads(
+        (ROOT / "benchmarks" / "results" / f"{name}.json").read_text()
+    )
     return found
 
 
