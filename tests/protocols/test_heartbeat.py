@@ -18,6 +18,7 @@ from quorate.kernel import (
     Start,
     Threshold,
     Timeout,
+    UsageError,
     World,
 )
 from quorate.properties.detection import (
@@ -170,6 +171,13 @@ def test_the_accurate_corner_is_accurate_in_every_schedule() -> None:
     result = check(only(build_world("heartbeat", "accurate", settings), strong_accuracy))
     assert result.exit_code == 0
     pin("as it was", result, distinct=1_020, transitions=2_905, depth=12)
+
+
+def test_a_time_out_of_no_time_is_refused() -> None:
+    for name in ("failure_detector", "heartbeat"):
+        for wait_ms in (0, -5):
+            with pytest.raises(UsageError, match=f"a time-out of {wait_ms} ms is none"):
+                build_world(name, settings={"wait_ms": wait_ms})
 
 
 def test_the_world_has_as_many_nodes_as_it_is_told_to() -> None:

@@ -203,6 +203,12 @@ def test_two_nodes_are_too_few() -> None:
         build_world("swim", settings={"nodes": 2})
 
 
+def test_others_are_asked_within_the_period() -> None:
+    for ask_ms in (0, 100):
+        with pytest.raises(UsageError, match=f"ask_ms={ask_ms} must be above 0 and below"):
+            build_world("swim", settings={"ask_ms": ask_ms})
+
+
 # As a whole.
 
 

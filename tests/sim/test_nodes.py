@@ -18,6 +18,8 @@ from sim.toys import (
     Clumsy,
     Counter,
     Echo,
+    Got,
+    Greeter,
     Loose,
     Ping,
     Sender,
@@ -242,6 +244,20 @@ def test_a_paused_node_sends_nothing_although_its_write_is_done() -> None:
     simulation.resume(simulation.nodes[1])
     simulation.run(60_000, 100)
     assert len(simulation.judge.view().facts) == 2
+
+
+def test_a_crash_after_a_pause_lets_nothing_leave_ahead_of_earlier_steps() -> None:
+    of = world(Sender("s", ("c",)), Greeter("c"), may_crash="c")
+    for seed in range(10):
+        simulation = _simulation(of, seed=seed, crash_rate=1e-9, disk_us=5_000)
+        simulation.nodes[1].awake = False
+        simulation.run(50_000, 100)
+        simulation.nodes[1].doomed = True
+        simulation.resume(simulation.nodes[1])
+        simulation.run(60_000, 100)
+        stated = [fact for _, fact in simulation.judge.view().facts]
+        assert stated[0] == Got(-1)
+        assert stated[1:]
 
 
 def test_pauses_lose_nothing() -> None:

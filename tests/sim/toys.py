@@ -90,6 +90,20 @@ class Counter(Actor):
             ctx.send(src, Pong(m.number))
 
 
+class Greeter(Actor):
+    """Counts its lives on disk and states each; answers a ping twice, without a write."""
+
+    lives: Stable[int] = 0
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        self.lives += 1
+        ctx.output(Got(-self.lives))
+
+    def on_ping(self, ctx: Context, src: NodeId, m: Ping) -> None:
+        for number in (m.number, m.number + 1):
+            ctx.send(src, Pong(number))
+
+
 class Loose(Actor):
     """Counts pings on disk without forcing."""
 

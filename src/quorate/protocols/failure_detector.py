@@ -27,7 +27,7 @@ import enum
 
 import msgspec
 
-from quorate.kernel import Context, Map, Message, NodeId, Stable, Threshold, World
+from quorate.kernel import Context, Map, Message, NodeId, Stable, Threshold, UsageError, World
 from quorate.properties.cost import Cost
 from quorate.properties.detection import (
     ACCURATE,
@@ -86,6 +86,10 @@ class Monitor(Detector):
     wait_ms: int
     life: Stable[int] = 0
     watches: Map[NodeId, Watch] = Map()
+
+    def __post_init__(self) -> None:
+        if self.wait_ms < 1:
+            raise UsageError(f"a time-out of {self.wait_ms} ms is none: it must be 1 or more")
 
     def monitored(self) -> tuple[NodeId, ...]:
         return tuple(node for node in self.group.nodes if node != self.me)

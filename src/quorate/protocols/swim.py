@@ -17,10 +17,9 @@ Stable
 Guarantees   completeness, eventual_accuracy, notification, honesty, noticed
 Cost         a period, if nobody is slow: 2·nodes messages, 2 message delays, nodes forced
              writes, 1 write delay
-Deviations   a node that is faulty is still asked, and comes back by a later incarnation, since it
-             may be a mistake; whoever is not taken to be alive is told so when asked; an
-             incarnation is a life, and how many suspicions it has refuted in that one; suspicions
-             last longer after a mistake; the others that are asked through are taken in turn
+Deviations   a node that is faulty is still asked, may come back in a later incarnation, and is told
+             so; an incarnation is a life, and how many suspicions it has refuted in that one;
+             suspicions last longer after a mistake; those asked through are taken in turn
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ NEWS_MAX = 6  # in one message, the freshest; beside what sender and receiver ar
 
 
 class Status(enum.IntEnum):
-    """What a node is taken to be. Only to be faulty is to be suspected by this detector."""
+    """What a node is taken to be. This detector suspects whoever is faulty."""
 
     ALIVE = 0
     SUSPECT = 1
@@ -214,6 +213,8 @@ def world(
     0 periods: no end."""
     if nodes < 3:
         raise UsageError(f"nodes={nodes}: it takes 3, so that one can be asked through another")
+    if not 0 < ask_ms < period_ms:
+        raise UsageError(f"ask_ms={ask_ms} must be above 0 and below period_ms={period_ms}")
     names = tuple(f"n{i}" for i in range(1, nodes + 1))
     first = Node(
         names[0],
@@ -236,9 +237,8 @@ def world(
 def small(periods: int = 1, crashes: int = 0) -> World:
     """One of three asks, and the others have no periods left: it can be explored to its end."""
     base = world(3, periods=periods)
-    first, *others = base.processes
-    silent = (msgspec.structs.replace(other, periods=periods) for other in others)
-    return msgspec.structs.replace(base, processes=(first, *silent), crashes=crashes)
+    silent = (msgspec.structs.replace(other, periods=periods) for other in base.processes[1:])
+    return msgspec.structs.replace(base, processes=(base.processes[0], *silent), crashes=crashes)
 
 
 def cost(nodes: int) -> Cost:

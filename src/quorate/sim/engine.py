@@ -339,8 +339,10 @@ class Simulation:
             sooner_us = int(self.disk.random() * wait_us)
             self.after(sooner_us, lambda: self.nemesis.crash_if(node, incarnation), fault=True)
             return False
-        if not sends:
-            return False
+        if not sends or (node.unheard and not wait_us):
+            return (
+                False  # what earlier steps sent leaves first, and after a pause it may yet have to
+            )
         node.doomed = node.up = node.awake = False
         node.dying = True
         node.timers.clear()
