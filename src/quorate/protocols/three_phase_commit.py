@@ -26,7 +26,7 @@ Stable
 Guarantees   agreement, stability, unanimity, nontriviality, termination
 Cost         until all participants have ended: 5·participants - 1 - 4·colocated messages, 6 -
              colocated message delays, 2·participants + 2 forced writes, 5 write delays
-Deviations   one coordinator for each rank; none of the recovery from a total failure
+Deviations   one coordinator for each rank; no recovery from a total failure; no promise needs Ack
 """
 
 from __future__ import annotations
