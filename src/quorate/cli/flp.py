@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quorate.cli import terminal
-from quorate.kernel import Header, Network, UsageError
+from quorate.kernel import Header, Network, UsageError, World
 from quorate.protocols import build_world, worlds_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def flp_command(
     ] = None,
     network: Annotated[Network | None, typer.Option(help="Default: the world's.")] = None,
     states_max: Annotated[int, typer.Option(min=1, help="Stop after so many.")] = STATES_MAX,
+    stages: Annotated[
+        int, typer.Option(min=0, help="Instead: keep it from deciding for so many stages.")
+    ] = 0,
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -42,6 +46,9 @@ def flp_command(
     After Fischer, Lynch and Paterson: for a deterministic protocol, a run in which nodes disagree,
     or one that runs on waits for ever once another has stopped, or nobody ever decides although
     nobody stops and everything sent arrives. The exit code is 2 if no such run was found.
+
+    --stages plays the adversary of their proof: in each stage one node after another takes what it
+    has been owed for longest, after such other steps as keep the decision open.
     """
     # Imported late, since it loads scipy.
     from quorate.check.flp import flp
@@ -53,6 +60,8 @@ def flp_command(
         name: build_world(header.protocol, header.world, header.settings)
         for name, header in headers.items()
     }
+    if stages:
+        return _stall(worlds, headers, stages, trace, json)
     dilemma = flp(worlds, network=network, states_max=states_max, headers=headers)
     taken = dilemma.taken
     if trace is not None and taken is not None and taken.trace is not None:
@@ -69,6 +78,42 @@ def flp_command(
     else:
         _report(dilemma)
     return 0 if taken else 2
+
+
+def _stall(
+    worlds: Mapping[str, World],
+    headers: Mapping[str, Header],
+    stages: int,
+    trace: Path | None,
+    json: bool,
+) -> int:
+    """Play the adversary against the first initial configuration; 2 if it finds no way."""
+    from quorate.check.stalling import stall
+
+    name, world = next(iter(worlds.items()))
+    run = stall(world, stages, header=headers[name])
+    if trace is not None:
+        terminal.write_trace(run.trace, trace)
+    if json:
+        terminal.print_json(
+            {
+                "stages": run.stages,
+                "stuck": run.stuck,
+                "turns": run.turns,
+                "decisions": run.decisions,
+                "steps": len(run.trace.records),
+            }
+        )
+        return 2 if run.stuck else 0
+    terminal.narrate(terminal.lines_of(run.trace), None, "", None)
+    could = ", ".join(map(str, run.decisions)) or "nothing"
+    print()
+    terminal.say(f"{run.stages} stages, {len(run.trace.records)} steps, and nothing is decided.")
+    terminal.say(f"At the beginning it could decide: {could}.")
+    terminal.table(("node", "turns"), [(name, str(count)) for name, count in run.turns.items()])
+    if run.stuck:
+        terminal.say(f"No way was found to go on when it was the turn of {run.stuck}.")
+    return 2 if run.stuck else 0
 
 
 def _report(dilemma: Dilemma) -> None:

@@ -6,6 +6,7 @@ from quorate.lecture import (
     byzantine,
     commit,
     consensus,
+    impossibility,
     paxos,
     paxos_commit,
     two_generals,
@@ -14,7 +15,7 @@ from quorate.lecture import (
 from quorate.lecture.claim import Claim, Finding, verdict_of
 from quorate.protocols import unknown
 
-PARTS = (variants, consensus, two_generals, commit, paxos, paxos_commit, byzantine)
+PARTS = (variants, impossibility, consensus, two_generals, commit, paxos, paxos_commit, byzantine)
 """One module for each part of the lecture, in its order; so are the claims in each."""
 
 

@@ -1,13 +1,13 @@
-"""The lecture's part on consensus and its impossibility."""
+"""The lecture's part on consensus in practice, and on failure detectors."""
 
 from __future__ import annotations
 
 import math
 
-from quorate.check.flp import BLOCKS, DISAGREES, NEVER, flp
-from quorate.kernel import Header
+from quorate.check.flp import BLOCKS
 from quorate.lecture.claim import Claim, Finding, checked, simulated
-from quorate.protocols import build_world, find
+from quorate.lecture.impossibility import horn
+from quorate.protocols import find
 from quorate.protocols.failure_detector import REST_MS, TRIES
 from quorate.sim.classes import CLASSIFIED, MODELS, NONE, classify
 from quorate.sim.grading import DETECTORS as GRADED
@@ -15,7 +15,6 @@ from quorate.sim.grading import NODES, PING_MS, WATCHED_MS, grade
 from quorate.sim.quiet import quiet_diagram
 from quorate.traces.meter import measure
 
-FISCHER = "Fischer, Lynch and Paterson, Impossibility of Distributed Consensus, JACM 1985"
 DETECTORS = "Chandra and Toueg, Unreliable Failure Detectors, JACM 1996"
 DETECTOR, HEARTBEAT, PHI, SWIM = DETECTING = (
     "failure_detector",
@@ -24,23 +23,6 @@ DETECTOR, HEARTBEAT, PHI, SWIM = DETECTING = (
     "swim",
 )
 FLOODING = "flooding_consensus"
-
-
-def _horn(what: str, protocol: str, world: str, expected: str, **settings: int) -> Finding:
-    """Which way a protocol fails to be safe, to outlive a stop and to decide, all three."""
-    header = Header(protocol=protocol, world=world, settings=dict(settings), executor="check")
-    worlds = {world: build_world(protocol, world, settings)}
-    taken = flp(worlds, headers={world: header}).taken
-    return Finding(
-        what=what,
-        expected=expected,
-        found=taken.name if taken else "no horn",
-        command=" ".join(
-            [f"quorate flp {protocol} --world {world}"]
-            + [f"--set {name}={value}" for name, value in settings.items()]
-        ),
-        trace=taken.trace if taken else None,
-    )
 
 
 def _classes() -> tuple[Finding, ...]:
@@ -103,47 +85,7 @@ def _loads() -> tuple[Finding, ...]:
     )
 
 
-def _bivalent(waits: int, expected: str) -> Finding:
-    """From which votes of three a naive vote can decide either way, from 000 one by one to 111."""
-    worlds = {
-        votes: build_world(FLOODING, "patient", {"votes": votes, "waits": waits, "crashes": 0})
-        for votes in ("000", "001", "011", "111")
-    }
-    return Finding(
-        what=f"three nodes that wait for {waits} votes can decide either way from",
-        expected=expected,
-        found=", ".join(flp(worlds).bivalent) or "none",
-        detail=f"of {', '.join(worlds)}",
-        command=f"quorate flp {FLOODING} --world patient --set waits={waits} "
-        f"--inputs votes={','.join(worlds)}",
-    )
-
-
 CLAIMS = (
-    Claim(
-        name="bivalent-initial-configurations",
-        section="Fischer-Lynch-Patterson (1985)",
-        says="Where no single node is indispensable, some beginning leaves the decision open.",
-        source=f"{FISCHER}, lemma 2",
-        protocols=(FLOODING,),
-        show=lambda: (
-            _bivalent(2, "011"),
-            _horn("and then nodes may disagree", FLOODING, "patient", DISAGREES, waits=2),
-            _bivalent(3, "none"),
-            _horn("and then one that stops stops all", FLOODING, "patient", BLOCKS, waits=3),
-        ),
-    ),
-    Claim(
-        name="flp-takes-its-toll",
-        section="Fischer-Lynch-Patterson (1985)",
-        says="No protocol for asynchronous links is safe, outlives a stop and always decides.",
-        source=FISCHER,
-        protocols=("two_phase_commit", "paxos"),
-        show=lambda: (
-            _horn("two-phase commit", "two_phase_commit", "small", BLOCKS),
-            _horn("Paxos, whose rivals lead for ever", "paxos", "duel", NEVER),
-        ),
-    ),
     Claim(
         name="coins-instead-of-clocks",
         section="Fischer-Lynch-Patterson (1985)",
@@ -172,7 +114,7 @@ CLAIMS = (
             checked(
                 "one crashes and is back", FLOODING, "termination of all", "holds", world="patient"
             ),
-            _horn("one that stays down", FLOODING, "patient", BLOCKS),
+            horn("one that stays down", FLOODING, "patient", BLOCKS),
             checked(
                 "going on without it all the same",
                 FLOODING,
