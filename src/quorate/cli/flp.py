@@ -63,21 +63,21 @@ def flp_command(
     if stages:
         return _stall(worlds, headers, stages, trace, json)
     dilemma = flp(worlds, network=network, states_max=states_max, headers=headers)
-    taken = dilemma.taken
-    if trace is not None and taken is not None and taken.trace is not None:
-        terminal.write_trace(taken.trace, trace)
-    if json:
-        terminal.print_json(
-            {
-                "taken": taken.name if taken else None,
-                "horns": {horn.name: horn.found for horn in dilemma.horns},
-                "decisions": {one.name: one.decisions for one in dilemma.initials},
-                "bivalent": dilemma.bivalent,
-            }
-        )
-    else:
-        _report(dilemma)
-    return 0 if taken else 2
+    if trace is not None and dilemma.taken is not None and dilemma.taken.trace is not None:
+        terminal.write_trace(dilemma.taken.trace, trace)
+    _report_json(dilemma) if json else _report(dilemma)
+    return 0 if dilemma.taken else 2
+
+
+def _report_json(dilemma: Dilemma) -> None:
+    terminal.print_json(
+        {
+            "taken": dilemma.taken.name if dilemma.taken else None,
+            "horns": {horn.name: horn.found for horn in dilemma.horns},
+            "decisions": {one.name: one.decisions for one in dilemma.initials},
+            "bivalent": dilemma.bivalent,
+        }
+    )
 
 
 def _stall(
