@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from pins import pin
 from protocols.cast import Cast
+from quorate.check import check
 from quorate.kernel import Authenticated, Effect, Ignore, NodeId, Output, Send, Signed, UsageError
 from quorate.properties.replication import Accepted, Committed, Performed
 from quorate.protocols import build_world, find
@@ -512,3 +514,24 @@ def test_that_holds_for_every_number_of_replicas() -> None:
 def test_what_cannot_work_is_refused(settings: dict[str, int], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         build_world("pbft", settings=settings)
+
+
+# Every schedule, and all that a traitor can say.
+
+
+def test_no_primary_can_make_others_disagree_within_its_view() -> None:
+    result = check(build_world("pbft", "small"))
+    assert {verdict.verdict for verdict in result.verdicts} == {"holds"}
+    pin("one traitor, and its client", result, distinct=202_905, transitions=1_362_097, depth=19)
+
+
+def test_leaving_out_what_nobody_can_observe_leaves_little() -> None:
+    result = check(build_world("pbft", "small"), reduce=True)
+    assert result.exit_code == 0
+    pin("the same, reduced", result, distinct=1_231, depth=7)
+
+
+def test_a_primary_and_a_backup_can() -> None:
+    result = check(build_world("pbft", "small", {"traitors": 2}))
+    assert result.violation is not None
+    assert result.violation.name in ("replica agreement", "prepared before it is committed")

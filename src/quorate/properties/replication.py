@@ -127,5 +127,8 @@ prepared_first = always("prepared before it is committed", _prepared, per=_seq)
 result_accepted = sometimes("a result is accepted", lambda view: any(view.stated(Accepted)))
 """The check that a world is not empty."""
 
+request_committed = sometimes("a request is committed", lambda view: any(view.stated(Committed)))
+"""The same, where no client is a correct one."""
+
 replica_progress = eventually("every request has its result", _all_accepted)
 """Once messages arrive in bounded time, every request of a correct client is answered."""

@@ -44,7 +44,7 @@ Deviations   quorums of ⌈(n + f + 1) / 2⌉ for every n; with signatures, view
 
 from __future__ import annotations
 
-from quorate.kernel import Actor, Context, Map, NodeId, World
+from quorate.kernel import Actor, Context, Map, Message, NodeId, Signed, World
 from quorate.properties.cost import Cost
 from quorate.properties.replication import (
     Accepted,
@@ -54,11 +54,23 @@ from quorate.properties.replication import (
     prepared_first,
     replica_agreement,
     replica_progress,
+    request_committed,
     request_validity,
     result_accepted,
     true_results,
 )
-from quorate.protocols.pbft.messages import Group, Msg, Operation, Reply, Request, group_of
+from quorate.protocols.pbft.messages import (
+    Commit,
+    Group,
+    Msg,
+    Operation,
+    Prepare,
+    PrePrepare,
+    Reply,
+    Request,
+    group_of,
+    named,
+)
 from quorate.protocols.pbft.view_change import Replica
 
 RETRY_MS = (300, 400)
@@ -138,6 +150,27 @@ def world(
     )
 
 
+def small(traitors: int = 1) -> World:
+    """The primary and a client are traitors, who say whatever they can of two requests in view 0,
+    and so is a backup if that is not enough; nobody loses patience. Explored to its end."""
+    group = group_of(4, True, 2, 2, 1, False)
+    replicas = [Replica(name, group, timing=True) for name in group.nodes]
+    told: dict[NodeId, list[tuple[NodeId, Message]]] = {n: [] for n in group.nodes[:traitors]}
+    for to in group.nodes[1:]:
+        for op in (b"a", b"b"):
+            batch = (Signed("c1", Operation("c1", 1, op)),)
+            for name, messages in told.items():
+                vote = Prepare(0, 1, named(batch))
+                first = PrePrepare(0, 1, named(batch), batch) if name == group.nodes[0] else vote
+                messages += [(to, first), (to, Commit(0, 1, named(batch)))]
+    return World(
+        processes=(*replicas, Client("c1", group, 1)),
+        properties=(replica_agreement, exactly_once, one_order, prepared_first, request_committed),
+        byzantine={**{name: tuple(messages) for name, messages in told.items()}, "c1": ()},
+        bounds=("view 0 alone", "one sequence number"),
+    )
+
+
 def cost(nodes: int) -> Cost:
     """for each request, until its client has the result"""
     return Cost(
@@ -148,5 +181,5 @@ def cost(nodes: int) -> Cost:
     )
 
 
-WORLDS = {"main": world}
+WORLDS = {"main": world, "small": small}
 QUIET = {"clients": 1, "operations": 1}
