@@ -22,6 +22,7 @@ from quorate.kernel import (
     SetTimer,
     Start,
     Timeout,
+    UsageError,
     View,
     at_rest,
 )
@@ -214,6 +215,18 @@ def test_four_generals_are_searched_to_the_end() -> None:
     pin("OM(1), four generals, a traitor commands", small, distinct=1_917, transitions=4_969)
     folded = check(build_world("byzantine_generals", "small"), symmetry=True)
     pin("with lieutenants taken for alike", folded, distinct=386)
+
+
+@pytest.mark.parametrize("settings", [{"generals": 1}, {"faults": -1}, {"generals": 0}])
+def test_numbers_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
+    for name in ("byzantine_generals", "signed_generals"):
+        with pytest.raises(UsageError, match="take 2 or more, and 0 or more"):
+            build_world(name, "main", settings)
+
+
+def test_more_messages_than_anyone_would_read_are_refused() -> None:
+    with pytest.raises(UsageError, match="8 generals and 5 faults take 8,659 messages"):
+        build_world("byzantine_generals", "main", {"generals": 8, "faults": 5})
 
 
 # What it costs.

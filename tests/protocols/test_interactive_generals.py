@@ -102,6 +102,7 @@ def test_too_few_nodes_are_found_out_by_seeds() -> None:
     assert broken
 
 
+@pytest.mark.slow
 def test_without_traitors_every_schedule_of_three_nodes_leads_to_one_vector() -> None:
     for faults, distinct in ((0, 109), (1, 989)):
         world = build_world("interactive_generals", "small", {"faults": faults})

@@ -142,6 +142,7 @@ SPLIT = tuple(
 )
 
 
+@pytest.mark.slow
 def test_a_sender_who_tells_one_something_else_changes_nothing() -> None:
     result = check(saying("p1", SPLIT))
     assert {verdict.verdict for verdict in result.verdicts} == {"holds"}

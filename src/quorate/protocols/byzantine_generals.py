@@ -147,8 +147,10 @@ PROPERTIES = (agreement, obedience, decision, full_termination)
 """The first two are the paper's conditions IC1 and IC2."""
 
 
-def names(generals: int) -> tuple[NodeId, ...]:
-    """p1, who commands, and p2…"""
+def names(generals: int, faults: int) -> tuple[NodeId, ...]:
+    """p1, who commands, and p2… Raises UsageError for numbers that make no sense."""
+    if generals < 2 or faults < 0:
+        raise UsageError(f"{generals} generals and {faults} faults: take 2 or more, and 0 or more")
     return tuple(f"p{i}" for i in range(1, generals + 1))
 
 
@@ -188,12 +190,12 @@ def paths(generals: int, longest: int) -> int:
 def world(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str = "p3") -> World:
     """Commander p1 and lieutenants p2…, of whom `traitors` say anything to anyone: names, with
     commas between them. `faults`: how many the protocol is to withstand."""
+    everyone = names(generals, faults)
     if paths(generals, faults + 1) > MESSAGES_MAX:
         raise UsageError(
             f"{generals} generals and {faults} faults take {paths(generals, faults + 1):,} "
             f"messages: take no more than {MESSAGES_MAX:,}"
         )
-    everyone = names(generals)
     liars = tuple(filter(None, traitors.split(",")))
     return World(
         processes=tuple(role for name in everyone for role in roles(name, everyone, order, faults)),

@@ -48,6 +48,8 @@ PROPERTIES = (agreement, completeness, decision, full_termination)
 def world(nodes: int = 4, faults: int = 1, traitors: str = "n4") -> World:
     """Nodes n1…, of which n1 and every second one attack and the others retreat, and of which
     `traitors` say anything to anyone, in every instance: names, with commas between them."""
+    if nodes < 2 or faults < 0:
+        raise UsageError(f"{nodes} nodes and {faults} faults: take 2 or more, and 0 or more")
     if nodes * paths(nodes, faults + 1) > MESSAGES_MAX:
         raise UsageError(
             f"{nodes} nodes and {faults} faults take {nodes * paths(nodes, faults + 1):,} "

@@ -106,7 +106,7 @@ def lies(
 
     Signatures of loyal lieutenants would add nothing, since each tells all others what it signs.
     """
-    commander, *lieutenants = names(generals)
+    commander, *lieutenants = names(generals, faults)
     paths = [
         path
         for length in range(1, faults + 2)
@@ -134,7 +134,7 @@ def signed_by(path: Path, order: str, battle: int = 1) -> Endorsed:
 def world(generals: int = 4, faults: int = 1, order: str = ATTACK, traitors: str = "p1") -> World:
     """Commander p1 and lieutenants p2…, of whom `traitors` say anything that they can sign: names,
     with commas between them. `faults`: how many the protocol is to withstand."""
-    commander, *rest = names(generals)
+    commander, *rest = names(generals, faults)
     lieutenants = frozenset(rest)
     liars = tuple(filter(None, traitors.split(",")))
     return World(
