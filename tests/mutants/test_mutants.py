@@ -89,6 +89,7 @@ UNFOUND = {
     ("flooding_consensus", "comes_back_in_silence"),
     ("flooding_consensus", "forgets_what_is_ahead"),
     ("flooding_consensus", "listens_to_the_failed"),
+    ("dynamic_paxos_commit", "forgets_members"),
     ("paxos", "counts_old_acceptances"),
     ("paxos", "forgets_promise"),
     ("paxos", "keeps_acceptances"),

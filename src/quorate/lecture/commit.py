@@ -11,6 +11,7 @@ from quorate.sim.quiet import cost_rows, quiet_diagram
 from quorate.traces.meter import measure
 
 TWO, THREE, PAXOS = "two_phase_commit", "three_phase_commit", "paxos_commit"
+REPLICATED, DYNAMIC = "replicated_commit", "dynamic_paxos_commit"
 ASKS, ABORTS, COMMITS = "cooperative_termination", "presumed_abort", "presumed_commit"
 STAR = "Mohan, Lindsay and Obermarck, Transaction Management in R*, TODS 1986"
 GRAY = "Gray and Lamport, Consensus on Transaction Commit, TODS 2006"

@@ -6,8 +6,11 @@ from quorate.lecture.claim import Claim, Finding, checked, simulated, staged
 from quorate.lecture.commit import (
     AGREE,
     APART,
+    BLOCKED,
+    DYNAMIC,
     GRAY,
     PAXOS,
+    REPLICATED,
     SEEDS,
     TWO,
     UNANIMOUS,
@@ -53,6 +56,34 @@ def _degenerate() -> tuple[Finding, ...]:
 
 CLAIMS = (
     Claim(
+        name="someone-else-can-take-over",
+        section="Paxos vs. 2PC",
+        says="A leader that fails blocks two-phase commit, unless a quorum knows what it decided.",
+        source=f"{GRAY}, section 4",
+        protocols=(TWO, REPLICATED),
+        show=lambda: (
+            checked(
+                "a coordinator that stops for good", TWO, BLOCKED, "violated", world="blocking"
+            ),
+            checked(
+                "its decision is left to acceptors",
+                REPLICATED,
+                AGREE,
+                "holds",
+                settings={"participants": 1},
+            ),
+            checked(
+                "it tells what no quorum has voted for",
+                REPLICATED,
+                AGREE,
+                "violated",
+                mutant="tells_at_once",
+            ),
+            simulated(SEEDS, REPLICATED, 100),
+            as_the_formula_says(REPLICATED),
+        ),
+    ),
+    Claim(
         name="paxos-commit-does-not-block",
         section="From 2PC to Paxos Commit",
         says="If a leader fails another one ends the transaction: it works whenever it can.",
@@ -77,5 +108,24 @@ CLAIMS = (
         source=f"{GRAY}, section 5",
         protocols=(TWO, PAXOS),
         show=_degenerate,
+    ),
+    Claim(
+        name="who-takes-part",
+        section="From 2PC to Paxos Commit",
+        says="A coordinator must know who takes part; Paxos Commit decides that like a vote.",
+        source=f"{GRAY}, section 6",
+        protocols=(DYNAMIC,),
+        show=lambda: (
+            checked("every schedule of two who may join", DYNAMIC, UNANIMOUS, "holds"),
+            checked("every schedule of two who may join", DYNAMIC, AGREE, "holds"),
+            checked(
+                "who joins after the set was voted for takes part",
+                DYNAMIC,
+                UNANIMOUS,
+                "violated",
+                mutant="counts_latecomers",
+            ),
+            simulated(SEEDS, DYNAMIC, 100),
+        ),
     ),
 )

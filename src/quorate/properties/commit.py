@@ -85,7 +85,7 @@ def _informed(view: View) -> bool:
 
 
 def _ended(view: View) -> bool:
-    return bool(_participants(view)) and _free(view)
+    return any(view.stated(Began)) and _free(view)
 
 
 def ending(view: View) -> str:

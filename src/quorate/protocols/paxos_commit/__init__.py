@@ -118,11 +118,11 @@ def cost(participants: int, faults: int, faster: bool, colocated: bool) -> Cost:
         forced_writes=participants + faults + 1,
         write_delays=3,
         spontaneous_write_delays=2,
-        exceptions=_few(participants, faults, faster) if colocated else {},
+        exceptions=few(participants, faults, faster) if colocated else {},
     )
 
 
-def _few(participants: int, faults: int, faster: bool) -> dict[str, int]:
+def few(participants: int, faults: int, faster: bool) -> dict[str, int]:
     """What changes where few participants are to have an acceptor each beside them: messages go to
     and from those that are alone; and of two with two, the second's own is all that it waits for.
     """
