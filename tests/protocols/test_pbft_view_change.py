@@ -157,6 +157,14 @@ def test_one_that_has_gone_on_counts_as_having_left() -> None:
     assert ("r2", "view") in table.timers
 
 
+def test_nobody_waits_for_a_view_that_its_primary_has_given_up() -> None:
+    table = prepared()
+    table.say("r2", "r3", leaving("r2", 1_000_000))
+    assert table.actors["r3"].view == 0
+    table.say("r4", "r3", leaving("r4", 1))
+    assert (table.actors["r3"].view, past_of(table, "r3").view) == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("m", "ignored"),
     [

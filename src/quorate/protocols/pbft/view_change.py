@@ -121,6 +121,9 @@ class Replica(Orderer):
         if self.leaving is None:
             return
         views = {node: m.sealed.content.view for node, m in self.ballots.items()}
+        # Its primary has given the view up: nobody will tell those that wait for it how it began.
+        if views.get(self.group.primary(self.view), 0) > self.view:
+            return self.leave(ctx, self.view + 1)
         # Also those that have gone on to a later view: what they said before may have been lost.
         if self.group.strong.won(frozenset(n for n, view in views.items() if view >= self.view)):
             self.start_timer(ctx)
