@@ -130,6 +130,32 @@ def paxos_commit(
     return ledger.close([ledger.send(leader, rm, chosen) for rm in rms])
 
 
+def dynamic_paxos_commit(n: int, f: int, colocated: bool) -> Figures:
+    """Gray and Lamport, section 6: the registrar, on the leader's node, has acceptors vote for the
+    set. What it has the acceptor of a node vote for travels with what it asks of one who is there;
+    if it is beside the first participant, both write at once."""
+    ledger, rms = Ledger(), [f"rm{i}" for i in range(n)]
+    acceptors = [rms[i] if colocated and i < n else f"acceptor{i}" for i in range(f + 1)]
+    leader = acceptors[0]
+    first = ledger.write((0, 0))
+    heard = [[ledger.send(rms[0], acceptor, first)] for acceptor in acceptors]
+    closed = ledger.write(heard[0][0])
+    if colocated:
+        closed = heard[0][0]
+    asked = {rm: ledger.send(leader, rm, closed) for rm in rms[1:]}
+    for acceptor, inbox in zip(acceptors, heard, strict=True):
+        inbox.append(asked.get(acceptor) or ledger.send(leader, acceptor, closed))
+    for rm, at in asked.items():
+        prepared = ledger.write(at)
+        for acceptor, inbox in zip(acceptors, heard, strict=True):
+            inbox.append(ledger.send(rm, acceptor, prepared))
+    voted = [ledger.write(latest(inbox)) for inbox in heard]
+    told = [
+        ledger.send(acceptor, leader, at) for acceptor, at in zip(acceptors, voted, strict=True)
+    ]
+    return ledger.close([ledger.send(leader, rm, latest(told)) for rm in rms])
+
+
 def paxos(acceptors: int, learners: int) -> Figures:
     """Lamport, Paxos Made Simple, section 2.2, with a lone proposer, which tells the learners."""
     ledger, begun = Ledger(), (0, 0)
@@ -287,6 +313,16 @@ def test_a_commit_of_one_acceptor_is_two_phase_commit_cell_by_cell() -> None:
     assert len(two) == 7 * 2 * 5
     assert cells("replicated_commit", False) == two
     assert cells("paxos_commit", False) == cells("paxos_commit", True) == two
+
+
+@pytest.mark.parametrize("colocated", [False, True])
+@pytest.mark.parametrize("faults", range(4))
+@pytest.mark.parametrize("participants", range(2, 9))
+def test_participants_that_join_cost_the_registrars_votes_and_its_write(
+    participants: int, faults: int, colocated: bool
+) -> None:
+    shape = {"participants": participants, "faults": faults, "colocated": colocated}
+    assert figures("dynamic_paxos_commit", **shape) == dynamic_paxos_commit(*shape.values())
 
 
 @pytest.mark.parametrize("acceptors", range(1, 8))
