@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from quorate.check import Result, check
 from quorate.kernel import (
     Ballot,
     Change,
@@ -17,13 +21,19 @@ from quorate.kernel import (
     Start,
     Threshold,
     Timeout,
+    View,
+    always,
 )
+from quorate.mutants import find_mutants
 from quorate.properties.consensus import Decided, Proposed
+from quorate.protocols import build_world
 from quorate.protocols.paxos import (
+    PROPERTIES,
     RETRY_MS,
     Accept,
     Accepted,
     Acceptor,
+    Latecomer,
     Learner,
     Nack,
     Phase,
@@ -32,6 +42,7 @@ from quorate.protocols.paxos import (
     Proposer,
     Success,
     Vote,
+    dynamic_uniformity,
 )
 
 ACCEPTORS = ("a1", "a2", "a3")
@@ -269,3 +280,61 @@ def test_phases_may_have_different_quorums() -> None:
     before, _ = before.step(Receive("a3", Promise(B1, None)))
     assert before.phase is Phase.ACCEPTING
     assert before.step(Receive("a1", Accepted(B1)))[0].phase is Phase.DONE
+
+
+def test_a_latecomer_begins_when_it_likes() -> None:
+    comer = Latecomer("p2", QUORUMS, ("l1",), "v2", 0)
+    assert comer.step(Start()) == (comer, (SetTimer("begin", RETRY_MS),))
+    begun, effects = comer.step(Timeout("begin"))
+    assert (begun.round, effects[1]) == (1, Output(Proposed("v2")))
+    assert begun.step(Timeout("retry"))[0].round == 2
+
+
+# Quorums of two sizes: only those of the two phases need to meet.
+
+
+@pytest.mark.parametrize(
+    ("phase1", "phase2", "verdict", "states"),
+    [(3, 1, "holds", 24_354), (2, 1, "violated", None)],
+)
+def test_a_promise_quorum_must_meet_each_quorum_of_acceptances(
+    phase1: int, phase2: int, verdict: str, states: int | None
+) -> None:
+    world = build_world("paxos", "flexible", {"phase1": phase1, "phase2": phase2})
+    quorums = next(p.quorums for p in world.processes if isinstance(p, Proposer))
+    assert quorums.phase1.intersects(quorums.phase2) == (verdict == "holds")
+    result = check(world)
+    assert fared(result)["agreement"] == verdict
+    assert states in (None, result.distinct)
+
+
+# Dynamic uniformity: a value that a majority has accepted survives, whoever crashes then.
+
+
+def fared(result: Result) -> dict[str, str]:
+    return {verdict.name: verdict.verdict for verdict in result.verdicts}
+
+
+@pytest.mark.slow
+def test_what_a_majority_has_accepted_survives_a_crash() -> None:
+    result = check(build_world("paxos", "uniform"))
+    assert fared(result)["dynamic uniformity"] == "holds"
+    assert result.distinct == 327_168
+
+
+def _who_knows_agrees(view: View) -> bool:
+    known = {learner.decided for learner in view.roles(Learner) if learner.decided is not None}
+    known |= {lead.chosen for lead in view.roles(Proposer) if lead.phase is Phase.DONE}
+    return len(known) <= 1
+
+
+def test_who_acts_too_early_breaks_uniformity_although_all_who_know_agree() -> None:
+    knowing = always("who knows agrees", _who_knows_agrees, states=True)
+    mutant = build_world("paxos", mutant="decides_early")
+    only = msgspec.structs.replace(mutant, properties=(knowing, *PROPERTIES[1:]))
+    assert fared(check(only))["who knows agrees"] == "holds"
+    only = msgspec.structs.replace(mutant, properties=(dynamic_uniformity,))
+    assert fared(check(only)) == {"dynamic uniformity": "violated"}
+    safe = find_mutants("paxos")
+    (control,) = (each.world for each in safe if each.name == "decides_early")
+    assert fared(check(control(mutated=False)))["dynamic uniformity"] == "holds"

@@ -38,6 +38,10 @@ def flp_command(
     stages: Annotated[
         int, typer.Option(min=0, help="Instead: keep it from deciding for so many stages.")
     ] = 0,
+    point: Annotated[
+        bool,
+        typer.Option("--point-of-no-return", help="Show the step that settles the decision."),
+    ] = False,
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -56,6 +60,10 @@ def flp_command(
     if world is None:
         world = "small" if "small" in worlds_of(protocol) else "main"
     headers = _headers(protocol, world, terminal.parse_settings(settings), inputs)
+    if point:
+        if inputs is not None:
+            raise UsageError("--point-of-no-return is of one world: set its inputs with --set")
+        return _show_points(headers[ONE], network, states_max, trace, json)
     worlds = {
         name: build_world(header.protocol, header.world, header.settings)
         for name, header in headers.items()
@@ -139,6 +147,37 @@ def _report(dilemma: Dilemma) -> None:
         terminal.draw(taken.trace)
         print()
         terminal.narrate(terminal.lines_of(taken.trace), None, "", taken.trace.header.loop)
+
+
+def _show_points(
+    header: Header, network: Network | None, states_max: int, trace: Path | None, json: bool
+) -> int:
+    from quorate.check.point import points_of_no_return
+
+    world = build_world(header.protocol, header.world, header.settings)
+    found = points_of_no_return(world, network=network, states_max=states_max, header=header)
+    if trace is not None and found.points:
+        terminal.write_trace(found.points[0].trace, trace)
+    if json:
+        points = [
+            {"decision": p.decision, "steps": p.steps, "after": len(p.trace.records)}
+            for p in found.points
+        ]
+        terminal.print_json({"states": found.states, "open": found.open, "points": points})
+        return 0 if found.points else 2
+    print(f"{found.states:,} states, of which {found.open:,} can still lead to several decisions")
+    for each in found.points:
+        kinds = ", ".join(f"{kind} {count} times" for kind, count in each.steps.items())
+        print()
+        terminal.say(
+            f"From the last of these steps on, nothing but {each.decision} can be decided. "
+            f"In all states together, what settles it is: {kinds}."
+        )
+        print()
+        terminal.narrate(terminal.lines_of(each.trace), None, "", None)
+    if not found.points:
+        print("no step settles a decision before a limit of the world does")
+    return 0 if found.points else 2
 
 
 def _headers(

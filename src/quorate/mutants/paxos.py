@@ -63,6 +63,14 @@ class FreshValue(Proposer):
         Proposer.on_start(self, ctx, recovered)
 
 
+class ProposerDecidesEarly(FreshValue):
+    def on_promise(self, ctx: Context, src: NodeId, m: paxos.Promise) -> None:
+        phase = self.phase
+        Proposer.on_promise(self, ctx, src, m)
+        if phase is not self.phase:
+            ctx.output(Decided(self.chosen))
+
+
 class ProposerReusesBallot(FreshValue):
     round: int = 0
 
@@ -226,6 +234,14 @@ def quorum_too_small(proposers: int = 2, acceptors: int = 3, rounds: int = 1) ->
     return msgspec.structs.replace(base, processes=tuple(processes))
 
 
+def decides_early(mutated: bool = True) -> World:
+    """One proposer, which may crash and then want something else; so no two roles know of
+    different decisions, and yet one may have acted upon what is not chosen."""
+    proposer = ProposerDecidesEarly if mutated else FreshValue
+    base = _swap(Proposer, proposer, proposers=1, rounds=2, crashes=1)()
+    return msgspec.structs.replace(base, properties=(paxos.dynamic_uniformity, *base.properties))
+
+
 def lone_proposer(mutated: bool = True) -> World:
     """One proposer that must decide, however often messages are duplicated."""
     proposer = ProposerGivesUpOnDuplicates if mutated else Proposer
@@ -319,6 +335,12 @@ MUTANTS = (
         "a proposer takes a duplicate reply for a pre-emption",
         lone_proposer,
         kills="decided at rest",
+    ),
+    _mutant(
+        "decides_early",
+        "a proposer acts upon its value when it commands it, before a majority has accepted it",
+        decides_early,
+        kills="dynamic uniformity",
     ),
     _mutant("quorum_too_small", "quorums need not meet", quorum_too_small),
 )

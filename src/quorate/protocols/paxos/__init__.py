@@ -8,6 +8,7 @@ Roles
   Proposer   leads rounds: asks for promises, chooses a suitable value, counts acceptances
   Acceptor   remembers the highest ballot promised and the last vote cast
   Learner    hears of success
+  Latecomer  begins when it likes: whatever is not for good by then, it may still change
 Messages
   Prepare    proposer → acceptors — may I lead this ballot? (1a)
   Promise    acceptor → proposer — yes, and this was my last vote (1b)
@@ -19,6 +20,7 @@ Stable
   Acceptor.promised  or it would let an old round pass that a new one counts on not passing
   Acceptor.vote      or a later round would not learn that a value may be chosen
   Proposer.round     or a restarted proposer would use one ballot for two values
+  Latecomer.round    likewise
 Guarantees   agreement, validity, decision, termination
 Cost         until all learners know: 4·acceptors + learners messages, 5 message delays,
              2·acceptors + 1 forced writes, 3 write delays
@@ -38,14 +40,16 @@ from quorate.kernel import (
     Threshold,
     View,
     World,
+    always,
 )
-from quorate.properties.consensus import agreement, decision, termination, validity
+from quorate.properties.consensus import Decided, agreement, decision, termination, validity
 from quorate.properties.cost import Cost
 from quorate.protocols.paxos.roles import (
     RETRY_MS,
     Accept,
     Accepted,
     Acceptor,
+    Latecomer,
     Learner,
     Msg,
     Nack,
@@ -58,8 +62,8 @@ from quorate.protocols.paxos.roles import (
 )
 
 __all__ = [
-    "RETRY_MS", "Accept", "Accepted", "Acceptor", "Learner", "Msg", "Nack", "Phase", "Prepare",
-    "Promise", "Proposer", "Success", "Vote",
+    "RETRY_MS", "Accept", "Accepted", "Acceptor", "Latecomer", "Learner", "Msg", "Nack", "Phase",
+    "Prepare", "Promise", "Proposer", "Success", "Vote",
 ]  # fmt: skip
 
 PROPERTIES = (agreement, validity, decision, termination)
@@ -139,6 +143,59 @@ def colocated(nodes: int = 3, proposers: int = 2, rounds: int = 0, crashes: int 
     )
 
 
+def flexible(
+    proposers: int = 2, acceptors: int = 3, phase1: int = 3, phase2: int = 1, rounds: int = 1
+) -> World:
+    """So many promises, and so many acceptances, are enough (Howard, Malkhi and Spiegelman 2016).
+
+    Only the two phases need to meet, each in the other: phase1 + phase2 > acceptors.
+    """
+    base = small(proposers, acceptors, rounds)
+    for process in base.processes:
+        if isinstance(process, Proposer):
+            names = process.quorums.phase1.nodes
+            process.quorums = Flexible(Threshold(names, phase1), Threshold(names, phase2))
+    return base
+
+
+def _chosen_for_good(view: View) -> bool:
+    acceptors = list(view.roles(Acceptor))
+    votes = [acceptor.vote for acceptor in acceptors if acceptor.vote is not None]
+    for vote in votes:
+        if 2 * votes.count(vote) > len(acceptors):
+            later = {other.value for other in votes if other.ballot > vote.ballot}
+            later |= {fact.value for _, fact in view.stated(Decided)}
+            for lead in view.roles(Proposer):
+                if lead.phase is Phase.ACCEPTING and lead.ballot > vote.ballot:
+                    later.add(lead.chosen)
+            if later - {vote.value}:
+                return False
+    return True
+
+
+dynamic_uniformity = always("dynamic uniformity", _chosen_for_good, states=True)
+"""What a majority has accepted, whoever of it crashes then, all later rounds and decisions keep."""
+
+
+def uniform(proposers: int = 2, acceptors: int = 3, rounds: int = 1, crashes: int = 1) -> World:
+    """The small world, in which a value that a majority has accepted must survive."""
+    base = small(proposers, acceptors, rounds, crashes, learners=0)
+    return msgspec.structs.replace(base, properties=(dynamic_uniformity, *PROPERTIES[:-1]))
+
+
+def late(acceptors: int = 3) -> World:
+    """A proposer p1 with one round, and p2, which begins one at any time later, or never."""
+    base = small(2, acceptors, learners=0)
+    first, second = base.processes[:2]
+    comer = Latecomer(**msgspec.structs.asdict(second))
+    return msgspec.structs.replace(
+        base,
+        processes=(first, comer, *base.processes[2:]),
+        bounds=("p1 and p2 lead one round each",),
+        bounded=lambda view: any(comer.round for comer in view.roles(Latecomer)),
+    )
+
+
 def cost(acceptors: int, learners: int) -> Cost:
     """until all learners know"""
     return Cost(
@@ -149,5 +206,13 @@ def cost(acceptors: int, learners: int) -> Cost:
     )
 
 
-WORLDS = {"main": world, "small": small, "colocated": colocated, "duel": duel}
+WORLDS = {
+    "main": world,
+    "small": small,
+    "colocated": colocated,
+    "duel": duel,
+    "flexible": flexible,
+    "uniform": uniform,
+    "late": late,
+}
 QUIET = {"proposers": 1}

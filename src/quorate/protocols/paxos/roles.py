@@ -152,6 +152,18 @@ class Proposer(Actor):
         self.refused = max(self.refused, m.promised.round)
 
 
+class Latecomer(Proposer):
+    """Begins when it likes: whatever is not for good by then, it may still change."""
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        ctx.set_timer("begin", RETRY_MS)
+
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        if timer == "begin":
+            return Proposer.on_start(self, ctx, recovered=False)
+        Proposer.on_timer(self, ctx, timer)
+
+
 class Learner(Actor):
     """Hears of success, and decides."""
 
