@@ -1,4 +1,6 @@
-"""Benchmarks: `quorate bench service`, `simulate`, `check`, `cost`, `detectors`."""
+"""Benchmarks: `quorate bench service`, `simulate`, `check`, `cost`, `detectors`,
+`timeouts`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from quorate.cli import terminal
 from quorate.cli.bench_check import check_command
 from quorate.cli.bench_cost import cost_command
 from quorate.cli.bench_detectors import detectors_command
+from quorate.cli.bench_timeouts import timeouts_command
 from quorate.kernel import UsageError
 from quorate.runtime.loop import run
 from quorate.service.bench import load
@@ -29,6 +32,7 @@ PORT = 17_001
 bench.command("check")(check_command)
 bench.command("cost")(cost_command)
 bench.command("detectors")(detectors_command)
+bench.command("timeouts")(timeouts_command)
 
 
 @bench.command("service")

@@ -234,11 +234,11 @@ def quorum_too_small(proposers: int = 2, acceptors: int = 3, rounds: int = 1) ->
     return msgspec.structs.replace(base, processes=tuple(processes))
 
 
-def decides_early(mutated: bool = True) -> World:
+def decides_early(mutated: bool = True, rounds: int = 2) -> World:
     """One proposer, which may crash and then want something else; so no two roles know of
     different decisions, and yet one may have acted upon what is not chosen."""
     proposer = ProposerDecidesEarly if mutated else FreshValue
-    base = _swap(Proposer, proposer, proposers=1, rounds=2, crashes=1)()
+    base = _swap(Proposer, proposer, proposers=1, rounds=rounds, crashes=1)()
     return msgspec.structs.replace(base, properties=(paxos.dynamic_uniformity, *base.properties))
 
 

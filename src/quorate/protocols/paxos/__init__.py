@@ -76,10 +76,12 @@ def world(
     crashes: int = 0,
     learners: int = 1,
     thrifty: bool = False,
+    retry_ms: int = RETRY_MS[0],
 ) -> World:
     """Proposers p1…, acceptors a1… and learners l1…, each on a node of its own.
 
-    0 rounds: no end. `thrifty`: each proposer asks one majority only, not every acceptor.
+    0 rounds: no end. `thrifty`: each proposer asks one majority only, not every acceptor. A round
+    that does not succeed is given up after `retry_ms` to twice that.
     """
     names = tuple(f"a{i}" for i in range(1, acceptors + 1))
     heard = tuple(f"l{i}" for i in range(1, learners + 1))
@@ -90,7 +92,8 @@ def world(
             turned = names[i % acceptors :] + names[: i % acceptors]
             asked = Threshold(turned[: acceptors // 2 + 1], acceptors // 2 + 1)
         quorums = Flexible(asked, asked)
-        leads.append(Proposer(f"p{i + 1}", quorums, heard, f"v{i + 1}", rounds))
+        retry = (retry_ms, 2 * retry_ms)
+        leads.append(Proposer(f"p{i + 1}", quorums, heard, f"v{i + 1}", rounds, retry_ms=retry))
     return World(
         processes=(*leads, *map(Acceptor, names), *map(Learner, heard)),
         properties=PROPERTIES,

@@ -94,6 +94,7 @@ class Proposer(Actor):
     chosen: str = ""
     accepted: frozenset[NodeId] = frozenset()
     refused: int = 0
+    retry_ms: tuple[int, int] = RETRY_MS
 
     @property
     def ballot(self) -> Ballot:
@@ -117,7 +118,7 @@ class Proposer(Actor):
         self.promises, self.accepted = frozenset(), frozenset()
         ctx.broadcast(self.quorums.phase1.nodes, Prepare(self.ballot))
         if round != self.rounds_max:
-            ctx.set_timer("retry", RETRY_MS)
+            ctx.set_timer("retry", self.retry_ms)
 
     def on_promise(self, ctx: Context, src: NodeId, m: Promise) -> None:
         if m.ballot != self.ballot or self.phase is not Phase.PREPARING:
@@ -144,7 +145,7 @@ class Proposer(Actor):
     def tell(self, ctx: Context) -> None:
         """Spread the news, again and again, since it may be lost."""
         ctx.broadcast(self.learners, Success(self.chosen))
-        ctx.set_timer("retry", RETRY_MS)
+        ctx.set_timer("retry", self.retry_ms)
 
     def on_nack(self, ctx: Context, src: NodeId, m: Nack) -> None:
         if m.ballot != self.ballot or self.phase is Phase.DONE:
