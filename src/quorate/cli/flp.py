@@ -20,6 +20,12 @@ ONE = "this one"
 app = typer.Typer()
 
 
+Point = Annotated[
+    bool,
+    typer.Option("--point-of-no-return", help="Instead: show the step that settles the decision."),
+]
+
+
 @app.command("flp")
 def flp_command(
     protocol: terminal.ProtocolName,
@@ -38,10 +44,7 @@ def flp_command(
     stages: Annotated[
         int, typer.Option(min=0, help="Instead: keep it from deciding for so many stages.")
     ] = 0,
-    point: Annotated[
-        bool,
-        typer.Option("--point-of-no-return", help="Show the step that settles the decision."),
-    ] = False,
+    point: Point = False,
     trace: terminal.TraceFile = None,
     json: terminal.Json = False,
 ) -> int:
@@ -61,9 +64,7 @@ def flp_command(
         world = "small" if "small" in worlds_of(protocol) else "main"
     headers = _headers(protocol, world, terminal.parse_settings(settings), inputs)
     if point:
-        if inputs is not None:
-            raise UsageError("--point-of-no-return is of one world: set its inputs with --set")
-        return _show_points(headers[ONE], network, states_max, trace, json)
+        return _show_points(headers, network, states_max, trace, json)
     worlds = {
         name: build_world(header.protocol, header.world, header.settings)
         for name, header in headers.items()
@@ -150,10 +151,17 @@ def _report(dilemma: Dilemma) -> None:
 
 
 def _show_points(
-    header: Header, network: Network | None, states_max: int, trace: Path | None, json: bool
+    headers: Mapping[str, Header],
+    network: Network | None,
+    states_max: int,
+    trace: Path | None,
+    json: bool,
 ) -> int:
     from quorate.check.point import points_of_no_return
 
+    if ONE not in headers:
+        raise UsageError("--point-of-no-return is of one world: set its inputs with --set")
+    header = headers[ONE]
     world = build_world(header.protocol, header.world, header.settings)
     found = points_of_no_return(world, network=network, states_max=states_max, header=header)
     if trace is not None and found.points:
