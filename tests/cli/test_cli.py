@@ -249,7 +249,7 @@ def test_the_source_of_a_protocol_is_printed_as_it_is(
 
 def test_what_show_says_is_also_data(quorate: Quorate) -> None:
     data = msgspec.json.decode(quorate("show", "paxos", "--json")[1])
-    assert list(data["sections"]["Roles"]) == ["Proposer", "Acceptor", "Learner"]
+    assert list(data["sections"]["Roles"]) == ["Proposer", "Acceptor", "Learner", "Latecomer"]
     assert {"name": "agreement", "kind": "always"} in data["properties"]
     assert data["worlds"]["main"]["proposers"] == 2
     assert "forgets_vote" in [mutant["name"] for mutant in data["mutants"]]
