@@ -90,6 +90,23 @@ def _pace() -> tuple[Finding, ...]:
 
 CLAIMS = (
     Claim(
+        name="a-master-lease",
+        section="Paxos in Practice",
+        says="A primary is king as long as it holds a master lease, which consensus renews.",
+        source="Chandra, Griesemer and Redstone, Paxos Made Live, PODC 2007, section 5.2",
+        protocols=("master_lease",),
+        show=lambda: (
+            simulated("reads under the lease, which ask nobody", "master_lease", 20),
+            simulated(
+                "a leader that reads without a lease",
+                "master_lease",
+                40,
+                mutant="needs_no_lease",
+                breaks="linearizable register",
+            ),
+        ),
+    ),
+    Claim(
         name="paxos-is-safe",
         section="Paxos: Properties",
         says="Consensus by Paxos is stable: once reached it is never violated, whoever leads.",
@@ -161,6 +178,27 @@ CLAIMS = (
         source="Lamport, Paxos Made Simple, 2001, section 2.4",
         protocols=("paxos",),
         show=lambda: (simulated("seeds of crashes, partitions and loss, then calm", "paxos", 100),),
+    ),
+    Claim(
+        name="dynamic-uniformity",
+        section="Dynamic Uniformity in Paxos",
+        says="What a majority has accepted, later rounds keep, even if who accepted it crashes.",
+        source=SIMPLE,
+        protocols=("paxos",),
+        show=lambda: (
+            checked(
+                "every schedule with a crash",
+                "paxos",
+                "dynamic uniformity",
+                "holds",
+                world="uniform",
+            ),
+            _lacking(
+                "decides_early",
+                "a leader that acts before a majority has accepted",
+                "dynamic uniformity",
+            ),
+        ),
     ),
     Claim(
         name="a-log-of-decisions",
