@@ -285,6 +285,14 @@ CLAIMS = (
         show=lambda: (
             simulated("clocks that drift no more than they may", "lease", 50),
             simulated(
+                "a holder that pauses between looking at its clock and acting",
+                "lease",
+                100,
+                world="pausing",
+                breaks="no two holders",
+                faults={"pause_rate": 5, "pause_ms": (300, 1_500), "unsafe_ms": 5_000},
+            ),
+            simulated(
                 "a holder that never looks at its clock",
                 "lease",
                 1_000,

@@ -169,7 +169,24 @@ CLAIMS = (
         says="Success requires a majority, and any two of them share an agent that remembers.",
         source=SIMPLE,
         protocols=("paxos",),
-        show=lambda: (_lacking("quorum_too_small", "quorums that need not meet"),),
+        show=lambda: (
+            _lacking("quorum_too_small", "quorums that need not meet"),
+            checked(
+                "promises of all three, and one acceptance",
+                "paxos",
+                "agreement",
+                "holds",
+                world="flexible",
+            ),
+            checked(
+                "promises of two, and one acceptance",
+                "paxos",
+                "agreement",
+                "violated",
+                world="flexible",
+                settings={"phase1": 2},
+            ),
+        ),
     ),
     Claim(
         name="another-round",
