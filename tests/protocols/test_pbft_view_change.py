@@ -459,3 +459,12 @@ def test_no_replica_goes_beyond_the_views_that_the_checker_allows() -> None:
     assert table.ring("r3", "view") == (Ignore("no views left"),)
     later = begun(START, *(leaving(node, 2) for node in ("r1", "r2", "r3")), view=2)
     assert cast(views=1).say("r3", "r4", later) == (Ignore("no views left"),)
+
+
+def test_a_primary_can_say_how_its_view_began_also_after_a_crash() -> None:
+    table = cast(signed=True)
+    for node in ("r3", "r4"):
+        table.say(node, "r2", leaving(node, signed=True))
+    (m,) = new_views(table)
+    table.restart("r2")
+    assert Send("r3", m) in sends(table.say("r3", "r2", Status(1, True, 0, 0, ())))

@@ -32,6 +32,7 @@ Stable
   Replica.batches       or nobody might know the requests that a new view has to begin with
   Replica.checkpoints   or a quorum that let the log go might have no checkpoint in its place
   Replica.state         written without forcing: losing it costs a repetition, nothing else
+  Replica.new_view      or its primary could not tell those that wait how the view began
 Guarantees   replica_agreement, exactly_once, one_order, request_validity, true_results,
              prepared_first, result_accepted, replica_progress
 Cost         for each request, until its client has the result: 2·nodes**2 - nodes + 1 messages,

@@ -6,7 +6,7 @@ section 4.5.1.
 
 from __future__ import annotations
 
-from quorate.kernel import Context, Map, NodeId, Signed
+from quorate.kernel import Context, Map, NodeId, Signed, Stable
 from quorate.properties.replication import Prepared
 from quorate.protocols.pbft.messages import (
     Beginning,
@@ -27,7 +27,7 @@ class Replica(Orderer):
 
     ballots: Map[NodeId, ViewChange] = Map()  # of each replica, the latest
     acks: Map[tuple[NodeId, NodeId], Vote] = Map()  # by origin, of each replica its latest
-    new_view: NewView | None = None  # of this view, or of one that is to begin
+    new_view: Stable[NewView | None] = None  # of this view, or of one that is to begin
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
         # What is on disk may never have been said.
