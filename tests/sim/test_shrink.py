@@ -15,6 +15,7 @@ from quorate.kernel import (
     Crash,
     Fact,
     Header,
+    Lazy,
     Message,
     NodeId,
     Property,
@@ -30,7 +31,7 @@ from quorate.kernel import (
 from quorate.mutants import find_mutants
 from quorate.sim import Faults, replay, shrink, simulate, weather
 from quorate.sim.shrink import Shrunk, shrink_in
-from sim.toys import HEADER, Clumsy, Counter, Got, Ping, Sender, run, world
+from sim.toys import HEADER, Clumsy, Counter, Got, Ping, Pong, Sender, run, world
 
 
 class Token(Message, frozen=True):
@@ -266,3 +267,44 @@ def test_a_shortest_trace_of_the_checker_can_hardly_shrink() -> None:
     took_part = {record.node for record in shrunk.trace.records}
     idle = [record for record in violation.trace.records if record.node not in took_part]
     assert shrunk.after == shrunk.before - len(idle)
+
+
+class Note(Fact, frozen=True):
+    kept: int
+
+
+class Forgetful(Actor):
+    """Counts pings on disk without forcing, answers each, and says after a crash what is left."""
+
+    kept: Lazy[int] = 0
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        if recovered:
+            ctx.output(Note(self.kept))
+
+    def on_ping(self, ctx: Context, src: NodeId, m: Ping) -> None:
+        self.kept += 1
+        ctx.send(src, Pong(m.number))
+
+
+def test_a_write_of_the_step_that_a_crash_cut_short_can_be_lost_again() -> None:
+    none_left = always(
+        "something is left", lambda view: all(note.kept for _, note in view.stated(Note))
+    )
+    built = world(Sender("s", ("f",), 1), Forgetful("f"), properties=(none_left,), may_crash="f")
+    knobs = {"crash_points": 1, "crash_within": 2, "mid_step": 1.0}
+    traces = [run(built, seed, **knobs).trace for seed in range(60)]
+    cut = [
+        trace
+        for trace in traces
+        if trace is not None
+        and trace.header.violated
+        and any(
+            isinstance(r.event, Crash) and r.event.during is not None and r.event.forgets
+            for r in trace.records
+        )
+    ]
+    assert cut
+    for trace in cut:
+        small = shrink_in(lambda _: built, trace).trace
+        assert replay(built, small).violated == none_left.name

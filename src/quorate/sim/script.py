@@ -221,7 +221,7 @@ def _fit(
             event,
             during=during,
             undone=undone,
-            forgets=min(event.forgets, player.losable(undone)),
+            forgets=min(event.forgets, player.losable(undone, during)),
             unheard=silent[entry.node],
         )
     inner = core(event)

@@ -35,9 +35,15 @@ class Life:
         self._unforced = unforced_after(self._unforced, before, effects)
         return effects
 
-    def losable(self, undone: int) -> int:
-        """How many unforced writes a crash could lose besides the last `undone` forced ones."""
-        return len(self._forced[-undone][1] if undone else self._unforced)
+    def losable(self, undone: int, during: Event | None = None) -> int:
+        """How many unforced writes a crash could lose besides the last `undone` forced ones; within
+        a step, those of the step count, too."""
+        if undone:
+            return len(self._forced[-undone][1])
+        if during is None:
+            return len(self._unforced)
+        _, effects = self.actor.step(during)
+        return len(unforced_after(self._unforced, self.actor, effects))
 
     def crash(self, event: Crash) -> None:
         """Lose what `event` says. Raises UsageError if there was not so much to lose."""
