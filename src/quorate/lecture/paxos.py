@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
 from quorate.check import check
 from quorate.kernel import View, forces, sometimes
 from quorate.lecture.claim import Claim, Finding, checked, simulated
+from quorate.lecture.impossibility import NEVER, horn
 from quorate.properties.consensus import Decided
 from quorate.protocols import build_world, find
 from quorate.protocols.paxos import Acceptor
+from quorate.sim.exact import Down, Fault, run_exactly
 from quorate.sim.quiet import quiet_diagram
 from quorate.traces.meter import measure
 
@@ -86,6 +89,50 @@ def _pace() -> tuple[Finding, ...]:
             detail=f"{len(agents)} agents",
         ),
     )
+
+
+RIVALS = {"proposers": 3}
+UNTIL_MS = 2_000
+STEPS = 60
+"""Of a run, so that it is long over when they are: success is retold for ever."""
+
+
+def _fared(what: str, faults: Iterable[Fault]) -> Finding:
+    """Paxos in which one of the faults strikes, each in a run of its own: do all promises hold?"""
+    world = build_world("paxos")
+    broken: set[str] = set()
+    runs = 0
+    for fault in faults:
+        judge = run_exactly(world, (fault,), UNTIL_MS).judge
+        judge.states()
+        runs += 1
+        broken |= judge.broken | ({unmet} if (unmet := judge.settled()) else set())
+    return Finding(
+        what=f"{what}: agreement, validity, termination",
+        expected="holds",
+        found="violated" if broken else "holds",
+        detail=", ".join(sorted(broken)) or f"{runs} runs",
+    )
+
+
+def _each_crash(node: str, what: str) -> tuple[Finding, ...]:
+    """A node that goes down at every step that it takes in a run without failures, once so many of
+    its sends have left, for good or for 50 ms."""
+    steps = run_exactly(build_world("paxos"), (), UNTIL_MS).steps[:STEPS]
+    cuts = [(at, sent) for at, sends in steps if at.node == node for sent in (*range(sends), None)]
+    return tuple(
+        _fared(
+            f"{what} fails at any step, {how}", [Down(at=at, sent=n, back_ms=ms) for at, n in cuts]
+        )
+        for how, ms in (("for good", None), ("and restarts with its hard state", 50))
+    )
+
+
+def _each_loss() -> Finding:
+    """Every message of a run without failures is lost, one at a time."""
+    messages = run_exactly(build_world("paxos"), (), UNTIL_MS).messages[:STEPS]
+    lost = [msgspec.structs.replace(each, arrives_ms=()) for each in messages]
+    return _fared("any one message is lost", lost)
 
 
 CLAIMS = (
@@ -189,12 +236,42 @@ CLAIMS = (
         ),
     ),
     Claim(
-        name="another-round",
+        name="agents-fail",
         section="Some Failure Cases",
-        says="Agents and leaders fail and race, messages are lost: have another round.",
+        says="An agent fails: go on without it, or it restarts with its hard state.",
+        source="Lamport, Paxos Made Simple, 2001, section 2.2",
+        protocols=("paxos",),
+        show=lambda: _each_crash("a1", "an agent"),
+    ),
+    Claim(
+        name="leaders-fail",
+        section="Some Failure Cases",
+        says="A leader fails: follow a new one; if the round succeeded, it finds out.",
         source="Lamport, Paxos Made Simple, 2001, section 2.4",
         protocols=("paxos",),
-        show=lambda: (simulated("seeds of crashes, partitions and loss, then calm", "paxos", 100),),
+        show=lambda: _each_crash("p1", "a leader"),
+    ),
+    Claim(
+        name="leaders-race",
+        section="Some Failure Cases",
+        says="Leaders race: some leader gets through in the end. In the end?",
+        source="Lamport, Paxos Made Simple, 2001, section 2.4",
+        protocols=("paxos",),
+        show=lambda: (
+            horn("two leaders that race without end", "paxos", "duel", NEVER),
+            simulated("three leaders whose time-outs are drawn", "paxos", 50, settings=RIVALS),
+        ),
+    ),
+    Claim(
+        name="another-round",
+        section="Some Failure Cases",
+        says="Messages are dropped: if things get ugly, have another round.",
+        source="Lamport, Paxos Made Simple, 2001, section 2.4",
+        protocols=("paxos",),
+        show=lambda: (
+            _each_loss(),
+            simulated("seeds of crashes, partitions and loss, then calm", "paxos", 100),
+        ),
     ),
     Claim(
         name="dynamic-uniformity",
