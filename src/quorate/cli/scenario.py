@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.cli import terminal
 from quorate.kernel import Trace, UsageError, World, brief
+from quorate.protocols import build_world
 from quorate.sim import Faults, Run, Task, simulate
 from quorate.sim.scenario import Scenario, read_scenario
 from quorate.sim.scenarios import find_scenario, scenarios_of
@@ -25,7 +26,7 @@ STEPS_AFTER = 30
 
 def list_scenarios(protocol: str, json: bool) -> int:
     """The scenarios that a protocol can play."""
-    found = scenarios_of(protocol)
+    found = scenarios_of(protocol, build_world(protocol))
     if json:
         terminal.print_json([{"name": each.name, "shows": each.shows} for each in found])
         return 0

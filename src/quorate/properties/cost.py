@@ -82,7 +82,7 @@ def formulas(cost: Pricing) -> dict[str, str]:
             f"{cost.__module__}.cost: a docstring, then `return Cost(name=formula, …)`"
         )
     found = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-    return {name: found[name].replace(" * ", "·") for name in QUANTITIES}
+    return {name: found[name].replace(" * ", "·").replace(" ** 2", "²") for name in QUANTITIES}
 
 
 def sentence(cost: Pricing) -> str:

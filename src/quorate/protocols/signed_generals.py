@@ -15,7 +15,7 @@ Messages
   Endorsed    commander, lieutenant → lieutenants — these have signed the order, one after another
 Stable       none: who crashes is silent from then on, which traitors may be, too
 Guarantees   agreement, obedience, decision, full_termination
-Cost         until all obey: (generals - 1) ** 2 messages, 2 message delays, 0 forced writes,
+Cost         until all obey: (generals - 1)² messages, 2 message delays, 0 forced writes,
              0 write delays
 Deviations   each signature is for one battle, so that none is of use in another; no more than two
              orders are passed on, since two prove that the commander is a traitor

@@ -37,12 +37,14 @@ CHAIN_ROUNDS = 3
 
 
 class Builtin(msgspec.Struct, frozen=True):
-    """A scenario by name: what it shows, of which protocols (none named: of any), and how."""
+    """A scenario by name: what it shows, of which protocols (none named: of any), and how. It may
+    delay messages without bound, and is then not for those that rely on a bound."""
 
     name: str
     shows: str
     protocols: tuple[str, ...]
     make: Callable[[str, World], Scenario]
+    delays: bool = False
 
 
 def _partition(protocol: str, world: World) -> Scenario:
@@ -175,6 +177,7 @@ BUILTINS = (
         "Two sides that cannot reach each other, and then can: all must catch up.",
         (),
         _partition,
+        delays=True,
     ),
     Builtin(
         "leader-crash",
@@ -211,16 +214,17 @@ BUILTINS = (
 
 def find_scenario(name: str, protocol: str, world: World) -> Scenario:
     """The scenario of that name for a protocol. Raises UsageError, with those there are."""
-    fit = {each.name: each for each in scenarios_of(protocol)}
+    fit = {each.name: each for each in scenarios_of(protocol, world)}
     if name not in fit:
         why = " for this protocol" if any(each.name == name for each in BUILTINS) else ""
         raise UsageError(f"there is no scenario {name!r}{why}. There is: {', '.join(fit)}")
     return fit[name].make(protocol, world)
 
 
-def scenarios_of(protocol: str) -> tuple[Builtin, ...]:
-    """The scenarios that a protocol can play."""
-    return tuple(each for each in BUILTINS if not each.protocols or protocol in each.protocols)
+def scenarios_of(protocol: str, world: World) -> tuple[Builtin, ...]:
+    """The scenarios that a protocol can play in a world."""
+    fit = (each for each in BUILTINS if not each.protocols or protocol in each.protocols)
+    return tuple(each for each in fit if not (each.delays and world.synchronous))
 
 
 def _scenario(

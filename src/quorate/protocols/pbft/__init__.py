@@ -35,7 +35,7 @@ Stable
   Replica.new_view      or its primary could not tell those that wait how the view began
 Guarantees   replica_agreement, exactly_once, one_order, request_validity, true_results,
              prepared_first, result_accepted, replica_progress
-Cost         for each request, until its client has the result: 2·nodes**2 - nodes + 1 messages,
+Cost         for each request, until its client has the result: 2·nodes² - nodes + 1 messages,
              5 message delays, 2·nodes forced writes, 3 write delays
 Deviations   quorums of ⌈(n + f + 1) / 2⌉ for every n; with signatures, view changes need no
              acknowledgement, and nothing else is signed but requests; view changes may be shown to
