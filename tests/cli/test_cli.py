@@ -334,7 +334,10 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.slow
-def test_mutants_of_every_protocol_are_in_one_table(quorate: Quorate) -> None:
+def test_mutants_of_every_protocol_are_in_one_table(
+    quorate: Quorate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quorate.cli.mutants.SEEDS_MAX", 1)
     code, out, _ = quorate("check", "--mutants", "--depth-max", 2, "--json")
     listed = {(row["protocol"], row["mutant"]) for row in msgspec.json.decode(out)}
     assert listed == {(m.protocol, m.name) for name in names() for m in find_mutants(name)}

@@ -217,11 +217,15 @@ def _fit(
             if during is None:
                 return None
         undone = min(event.undone, forced[entry.node])
+        try:
+            losable = player.losable(undone, during)
+        except Exception:  # the step that it was to cut short makes no sense any more
+            return None
         return msgspec.structs.replace(
             event,
             during=during,
             undone=undone,
-            forgets=min(event.forgets, player.losable(undone, during)),
+            forgets=min(event.forgets, losable),
             unheard=silent[entry.node],
         )
     inner = core(event)
