@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,19 +273,24 @@ def _table(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def pages() -> Mapping[str, str]:
-    """Path from the root of the project to the text that belongs there."""
+def makers() -> Mapping[str, Callable[[], str]]:
+    """Path from the root of the project to what makes the text that belongs there."""
     from quorate.protocols import names
 
     return {
-        "docs/glossary.md": _glossary(),
-        "docs/reference/cli.md": _cli(),
-        "docs/reference/detectors.md": _detectors(),
-        "docs/reference/what-seeds-find.md": _campaigns(),
-        "docs/lecture/index.md": _lecture(),
-        "docs/protocols/index.md": _catalogue(),
-        **{f"docs/protocols/{name}.md": _protocol(name) for name in names()},
+        "docs/glossary.md": _glossary,
+        "docs/reference/cli.md": _cli,
+        "docs/reference/detectors.md": _detectors,
+        "docs/reference/what-seeds-find.md": _campaigns,
+        "docs/lecture/index.md": _lecture,
+        "docs/protocols/index.md": _catalogue,
+        **{f"docs/protocols/{name}.md": partial(_protocol, name) for name in names()},
     }
+
+
+def pages() -> Mapping[str, str]:
+    """Path from the root of the project to the text that belongs there."""
+    return {name: make() for name, make in makers().items()}
 
 
 def write() -> None:

@@ -11,6 +11,8 @@ from quorate.check import check
 from quorate.kernel import Actor, Context, Message, Network, NodeId, World, at_rest
 from quorate.protocols import build_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("world", "settings", "crashes", "expected"),

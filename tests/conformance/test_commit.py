@@ -15,6 +15,8 @@ from quorate.check import check
 from quorate.kernel import always, sometimes
 from quorate.protocols import build_world
 
+pytestmark = pytest.mark.slow
+
 # TCommit: what commit means, without any messages. Gray and Lamport 2006, section 2.
 
 WORKING, PREPARED, COMMITTED, ABORTED = "working", "prepared", "committed", "aborted"

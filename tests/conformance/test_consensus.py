@@ -13,6 +13,8 @@ from pins import pin
 from quorate.check import Result
 from quorate.kernel import always, sometimes
 
+pytestmark = pytest.mark.slow
+
 VALUES = ("v1", "v2")
 Quorums = tuple[frozenset[int], ...]
 MAJORITIES: Quorums = (frozenset({0, 1}), frozenset({0, 2}), frozenset({1, 2}))

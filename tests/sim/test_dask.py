@@ -15,6 +15,8 @@ import pytest
 from quorate.kernel import UsageError
 from quorate.sim import Task, campaign, executor_for, spreading
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_S = 60
 MUTANT = Task(protocol="paxos", mutant="quorum_too_small", fault_settings={"unsafe_ms": 2_000})
 

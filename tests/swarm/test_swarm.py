@@ -10,7 +10,7 @@ from quorate.protocols import names
 from quorate.sim import Task, campaign, executor_for
 
 SHORT = {"unsafe_ms": 5_000}
-SOME, MANY = 60, 300
+SOME, MANY = 20, 300
 """Seeds of each world: all together must fit into the minutes that a change may wait."""
 WORLDS = [
     *(Task(protocol=name, fault_settings=SHORT) for name in names()),
