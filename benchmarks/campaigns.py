@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 SEEDS = 100_000
 COVERAGE_SEEDS = (100, 1_000)
 NO_PROGRESS = ["--set", "unsafe_ms=5000", "--set", "heal_ms=1000"]
-"""A world that is small enough to be searched seldom makes good, so there is nothing to wait for."""
+"""A world small enough to be searched seldom makes good: there is nothing to wait for."""
 
 
 def simulate(*arguments: str) -> tuple[str, Any]:
