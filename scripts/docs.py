@@ -157,18 +157,19 @@ def cost_page() -> str:
         if "participants" in sizes(each)
         for faster in ((False, True) if "faster" in sizes(each) else (False,))
     ]
-    lines = [["participants, faults", *(each.name + ", faster" * fast for each, fast in shapes)]]
-    lines.append(["---"] * len(lines[0]))
+    headings = ("participants, faults", *(each.name + ", faster" * fast for each, fast in shapes))
+    lines: list[tuple[object, ...]] = []
     for participants, faults in SIZES:
-        lines.append([f"{participants}, {faults}"])
+        cells = [f"{participants}, {faults}"]
         for each, faster in shapes:
             asked = {"participants": participants, "faults": faults, "faster": faster}
             known = {**settings_of(each.worlds["main"]), **each.quiet, **asked}
             settings = {name: known[name] for name in sizes(each)}
             figures = [str(row.measured) for row in size_rows(each, settings)]
-            lines[-1].append("/".join(figures[:3]))
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return COSTS.format(summary=_block(_output(["bench", "cost"])), table=table)
+            cells.append("/".join(figures[:3]))
+        lines.append(tuple(cells))
+    summary = _block(_output(["bench", "cost"]))
+    return COSTS.format(summary=summary, table=_table(headings, lines))
 
 
 def _detectors() -> str:
@@ -245,13 +246,14 @@ def _campaigns() -> str:
 
 
 def _hunts(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
-    by_mutant: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for each in found:
-        by_mutant.setdefault((each["protocol"], each["mutant"]), {})[each["scheduler"]] = each
+    import msgspec
+
+    from quorate.sim.ablation import Hunt, by_mutant
+
     rows: list[tuple[object, ...]] = []
-    for names, hunts in by_mutant.items():
-        seeds = [hunts[how]["seed"] for how in ("random", "pct")]
-        small = min((h["shrunk"] for h in hunts.values() if h["shrunk"] is not None), default="–")
+    for names, hunts in by_mutant(msgspec.convert(found, list[Hunt])).items():
+        seeds = [hunts[how].seed for how in ("random", "pct")]
+        small = min((h.shrunk for h in hunts.values() if h.shrunk is not None), default="–")
         cells = ["–" if seed is None else seed + 1 for seed in seeds]
         rows.append((*names, *cells, small))
     return rows

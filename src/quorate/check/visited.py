@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from quorate.check.engine import Limits, Progress
+from quorate.check.engine import Limits
 from quorate.check.graph import Graph
 from quorate.check.model import Envelope, Local, Model
 from quorate.kernel import (
@@ -43,7 +43,6 @@ class Reachable:
         world: World,
         states_max: int,
         crashes: int | None = None,
-        progress: Progress | None = None,
     ) -> None:
         if world.network is not Network.SET:
             raise UsageError(
@@ -52,7 +51,7 @@ class Reachable:
             )
         self.model = Model(world, world.network, world.crashes if crashes is None else crashes)
         self.graph = Graph(self.model, world.network)
-        self.graph.explore(Limits(states_max), progress)
+        self.graph.explore(Limits(states_max))
         if self.graph.cut is not None:
             raise UsageError(
                 f"the checker reaches more than {self.graph.cut}: take a smaller world"

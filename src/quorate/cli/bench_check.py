@@ -19,7 +19,7 @@ import typer
 
 from quorate.check import check
 from quorate.cli import terminal
-from quorate.kernel import UsageError
+from quorate.cli.plots import log_log
 from quorate.protocols import build_world
 
 Row = dict[str, Any]
@@ -116,40 +116,28 @@ def slope(rows: list[Row]) -> float:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Draw states against seconds, both logarithmic. Raises UsageError without matplotlib."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots take matplotlib: pip install 'quorate[science]'") from None
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log")
-    styles = {"two_phase_commit": "-", "paxos": "none"}
-    for engine, marker in (("numpy", "o"), ("plain", "s")):
-        for protocol, line in styles.items():
-            some = [
-                (row["distinct"], row["seconds"])
-                for row in rows
-                if (row["engine"], row["protocol"], row["reduced"]) == (engine, protocol, False)
-            ]
-            filled = "full" if protocol == "two_phase_commit" else "none"
-            label = f"{protocol.replace('_', ' ')}, {engine}"
-            axes.plot(*zip(*some, strict=True), marker, ls=line, fillstyle=filled, label=label)
-    growing = [r for r in rows if (r["protocol"], r["engine"]) == ("two_phase_commit", "numpy")]
-    slow, fast = ([r["transitions"] / rate for r in growing] for rate in TLC_PER_SECOND)
-    axes.fill_between(
-        [r["distinct"] for r in growing],
-        fast,
-        slow,
-        color="grey",
-        alpha=0.2,
-        label="two phase commit at the published rates of TLC",
-    )
-    axes.set_xlabel("distinct states")
-    axes.set_ylabel("seconds of one core")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with mpl.rc_context({"svg.hashsalt": "quorate", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with log_log(path, "distinct states", "seconds of one core") as axes:
+        styles = {"two_phase_commit": "-", "paxos": "none"}
+        for engine, marker in (("numpy", "o"), ("plain", "s")):
+            for protocol, line in styles.items():
+                some = [
+                    (row["distinct"], row["seconds"])
+                    for row in rows
+                    if (row["engine"], row["protocol"], row["reduced"]) == (engine, protocol, False)
+                ]
+                filled = "full" if protocol == "two_phase_commit" else "none"
+                label = f"{protocol.replace('_', ' ')}, {engine}"
+                axes.plot(*zip(*some, strict=True), marker, ls=line, fillstyle=filled, label=label)
+        growing = [r for r in rows if (r["protocol"], r["engine"]) == ("two_phase_commit", "numpy")]
+        slow, fast = ([r["transitions"] / rate for r in growing] for rate in TLC_PER_SECOND)
+        axes.fill_between(
+            [r["distinct"] for r in growing],
+            fast,
+            slow,
+            color="grey",
+            alpha=0.2,
+            label="two phase commit at the published rates of TLC",
+        )
 
 
 def _name(row: Row) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from quorate.cli import terminal
-from quorate.kernel import UsageError
+from quorate.cli.plots import log_log
 from quorate.sim import timeouts
 from quorate.sim.timeouts import DELAY_MS, LIMIT_MS, LOSS, Row
 
@@ -70,22 +70,14 @@ def timeouts_command(
 
 def draw(rows: list[Row], path: Path) -> None:
     """Draw times against time-outs, both logarithmic. Raises UsageError without matplotlib."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots take matplotlib: pip install 'quorate[science]'") from None
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log")
-    x = [row.timeout_ms for row in rows]
-    low, high = [row.low_ms for row in rows], [row.high_ms for row in rows]
-    axes.fill_between(x, low, high, alpha=0.2, label="eight of ten seeds")
-    axes.plot(x, [row.median_ms for row in rows], "o-", label="median")
-    axes.axvline(4 * DELAY_MS, color="grey", ls="--", label="a round without rivals: four delays")
-    axes.axhline(LIMIT_MS, color="grey", ls=":", label="not decided by then")
-    axes.set_xlabel("time-out of a proposer, at least, ms")
-    axes.set_ylabel("time until some node decides, ms")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with mpl.rc_context({"svg.hashsalt": "quorate", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with log_log(
+        path, "time-out of a proposer, at least, ms", "time until some node decides, ms"
+    ) as axes:
+        x = [row.timeout_ms for row in rows]
+        low, high = [row.low_ms for row in rows], [row.high_ms for row in rows]
+        axes.fill_between(x, low, high, alpha=0.2, label="eight of ten seeds")
+        axes.plot(x, [row.median_ms for row in rows], "o-", label="median")
+        axes.axvline(
+            4 * DELAY_MS, color="grey", ls="--", label="a round without rivals: four delays"
+        )
+        axes.axhline(LIMIT_MS, color="grey", ls=":", label="not decided by then")

@@ -14,7 +14,7 @@ from quorate.cli import terminal
 from quorate.cli.shrinking import as_data, show, shrunken
 from quorate.kernel import Kind, Property
 from quorate.sim import Campaign, Run, Shrunk, Task, campaign, spread
-from quorate.sim.ablation import Hunt, Quarry, hunt
+from quorate.sim.ablation import Hunt, Quarry, by_mutant, hunt
 
 FAILURES_SHOWN = 5
 
@@ -199,11 +199,9 @@ def _sum_table(results: Sequence[tuple[Task, Campaign]]) -> None:
 
 def _hunt_table(found: Sequence[Hunt]) -> None:
     schedulers = list(dict.fromkeys(each.scheduler for each in found))
-    by_mutant: dict[tuple[str, str], dict[str, Hunt]] = {}
-    for each in found:
-        by_mutant.setdefault((each.protocol, each.mutant), {})[each.scheduler] = each
+    groups = by_mutant(found)
     rows = []
-    for (protocol, mutant), hunts in by_mutant.items():
+    for (protocol, mutant), hunts in groups.items():
         cells = [_seeds_needed(hunts.get(scheduler)) for scheduler in schedulers]
         best = min(
             (each for each in hunts.values() if each.shrunk is not None),
@@ -215,11 +213,9 @@ def _hunt_table(found: Sequence[Hunt]) -> None:
     headings = ("protocol", "mutant", *(f"seeds, {name}" for name in schedulers), "steps")
     terminal.table(headings, rows)
     missed = [
-        name
-        for name, hunts in by_mutant.items()
-        if all(each.seed is None for each in hunts.values())
+        name for name, hunts in groups.items() if all(each.seed is None for each in hunts.values())
     ]
-    print(f"{len(by_mutant) - len(missed)} of {len(by_mutant)} found by seeds.")
+    print(f"{len(groups) - len(missed)} of {len(groups)} found by seeds.")
     if missed:
         names = ", ".join(f"{protocol} {mutant}" for protocol, mutant in missed)
         terminal.say(f"Only the checker finds: {names} (quorate check PROTOCOL --mutants).")

@@ -39,7 +39,7 @@ Deviations   the registrar starts the commit, when the first participant is prep
 
 from __future__ import annotations
 
-from quorate.kernel import Actor, Context, Majority, Message, NodeId, Stable, World, placed
+from quorate.kernel import Actor, Context, Majority, Message, NodeId, Stable, World
 from quorate.properties.commit import Began, Outcome
 from quorate.properties.cost import Cost
 from quorate.protocols import paxos_commit, two_phase_commit
@@ -200,19 +200,11 @@ def world(
     leads = tuple(f"l{i}" for i in range(1, leaders + 1))
     tx = Transaction((), Majority(tuple(f"a{i}" for i in range(1, 2 * faults + 2))), leads, "reg")
 
-    def node_of(role: NodeId) -> NodeId:
-        alone = apart or (role in rms and not colocated)
-        return role if alone else "n1" if role == "reg" else "n" + role.strip("rmal")
-
     roles: list[Actor] = [Participant(rm, "reg", rm == "rm1", True, tx=tx) for rm in rms]
     roles += [Registrar("reg", tx)]
     roles += [Acceptor(name, tx, leads[:1]) for name in tx.acceptors.nodes]
     roles += [Leader(name, tx, rounds) for name in leads]
-    return World(
-        processes=placed(roles, node_of),
-        properties=PROPERTIES,
-        bounds=(f"each leader leads ballots 1 to {rounds}",) if rounds else (),
-    )
+    return paxos_commit.seated(roles, rounds, colocated, apart)
 
 
 def small(participants: int = 2, faults: int = 0, leaders: int = 1, rounds: int = 1) -> World:

@@ -37,7 +37,7 @@ Deviations   one transaction, and so a log of one record; the coordinator decide
 
 from __future__ import annotations
 
-from quorate.kernel import Actor, Context, Majority, NodeId, World, placed
+from quorate.kernel import Actor, Context, Majority, NodeId, World
 from quorate.properties.commit import Outcome
 from quorate.properties.cost import Cost
 from quorate.protocols import paxos_commit, two_phase_commit
@@ -125,19 +125,11 @@ def world(
     tx = Transaction(rms, Majority(tuple(f"a{i}" for i in range(1, 2 * faults + 2))), leads, "tm")
     asked = frozenset() if spontaneous else frozenset(rms[1:])
 
-    def node_of(role: NodeId) -> NodeId:
-        alone = apart or (role in rms and not colocated)
-        return role if alone else "n1" if role == "tm" else "n" + role.strip("rmal")
-
     roles: list[Actor] = [Participant(rm, "tm", rm not in asked, True, leaders=leads) for rm in rms]
     roles += [Coordinator("tm", frozenset(rms), asked, tx=tx)]
     roles += [Acceptor(name, tx, leads[:1]) for name in tx.acceptors.nodes]
     roles += [Leader(name, tx, rounds) for name in leads]
-    return World(
-        processes=placed(roles, node_of),
-        properties=PROPERTIES,
-        bounds=(f"each leader leads ballots 1 to {rounds}",) if rounds else (),
-    )
+    return paxos_commit.seated(roles, rounds, colocated, apart)
 
 
 def small(participants: int = 2, faults: int = 1, leaders: int = 1, rounds: int = 1) -> World:

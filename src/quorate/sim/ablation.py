@@ -88,6 +88,14 @@ def hunt(quarry: Quarry) -> Hunt:
     )
 
 
+def by_mutant(found: Iterable[Hunt]) -> dict[tuple[str, str], dict[str, Hunt]]:
+    """Hunts by protocol and mutant, and then by scheduler, in the order in which they come."""
+    groups: dict[tuple[str, str], dict[str, Hunt]] = {}
+    for each in found:
+        groups.setdefault((each.protocol, each.mutant), {})[each.scheduler] = each
+    return groups
+
+
 def _first(task: Task, world: World, seeds: int) -> int | None:
     (prop,) = world.properties
     for seed in range(seeds):

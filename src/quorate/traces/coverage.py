@@ -16,7 +16,6 @@ from quorate.kernel import (
     By,
     Crash,
     Effect,
-    For,
     NodeId,
     Note,
     Receive,
@@ -30,6 +29,7 @@ from quorate.kernel import (
     unwrapped,
 )
 from quorate.traces.life import Life, unheard
+from quorate.traces.words import role_of
 
 FAULTS = (
     "crash",
@@ -124,7 +124,7 @@ class _Retelling:
         event = core(record.event)
         if not isinstance(event, Receive) or record.cause is None:
             return
-        to = record.event.role if isinstance(record.event, For) else life.boot.me
+        to = role_of(record.event, record.node)
         key, where = (record.cause, to, event.msg), self._where(life, to)
         if key in self._came:
             self.pairs[*where, "message again"] += 1

@@ -34,6 +34,8 @@ Deviations   one ballot for all instances; acceptors do not answer old ballots
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 from quorate.kernel import Actor, Majority, NodeId, World, placed
 from quorate.properties.cost import Cost
 from quorate.protocols import two_phase_commit
@@ -85,15 +87,21 @@ def world(
     acceptors = tuple(f"a{i}" for i in range(1, 2 * faults + 2))
     leads = tuple(f"l{i}" for i in range(1, leaders + 1))
     tx = Transaction(rms, Majority(acceptors), leads)
-
-    def node_of(role: NodeId) -> NodeId:
-        alone = apart or (role in rms and not colocated)
-        return role if alone else "n" + role.strip("rmal")
-
     begins, told = (rms, "") if spontaneous else (rms[:1], leads[0])
     roles: list[Actor] = [Participant(rm, told, rm in begins, True, tx=tx) for rm in rms]
     roles += [Acceptor(name, tx, rms if faster else leads[:1]) for name in acceptors]
     roles += [Leader(name, tx, rounds) for name in leads]
+    return seated(roles, rounds, colocated, apart)
+
+
+def seated(roles: list[Actor], rounds: int, colocated: bool, apart: bool) -> World:
+    """A world of these roles on their nodes, as `world` says; one without a number is on the first
+    node."""
+
+    def node_of(role: NodeId) -> NodeId:
+        alone = apart or (role.startswith("rm") and not colocated)
+        return role if alone else "n" + (role.lstrip(ascii_lowercase) or "1")
+
     return World(
         processes=placed(roles, node_of),
         properties=PROPERTIES,
