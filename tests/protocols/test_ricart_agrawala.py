@@ -60,6 +60,11 @@ def test_leave_for_an_earlier_request_does_not_count() -> None:
     assert (after, effects) == (asking("n1"), (Ignore("not for the open request"),))
 
 
+def test_leave_that_comes_again_while_it_is_inside_does_not_let_it_in_again() -> None:
+    inside = asking("n1", "n3", inside=True)
+    assert inside.step(Receive("n3", Leave(5))) == (inside, (Ignore("not for the open request"),))
+
+
 def test_whoever_leaves_tells_all_that_it_had_put_off() -> None:
     inside, _ = asking("n1", "n3", inside=True).step(Receive("n3", Ask(7)))
     after, effects = inside.step(Timeout("leave"))

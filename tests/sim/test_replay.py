@@ -10,7 +10,10 @@ import pytest
 
 from quorate.check import check
 from quorate.kernel import (
+    Actor,
+    Context,
     Crash,
+    NodeId,
     Receive,
     Record,
     Start,
@@ -25,6 +28,7 @@ from quorate.kernel.trace import digest, read
 from quorate.mutants import find_mutants
 from quorate.protocols import build_world
 from quorate.sim import Faults, replay, simulate
+from quorate.sim.stage import Stage
 from sim.toys import HEADER, Clock, Clumsy, Counter, Got, Loose, Ping, Sender, crashes, run, world
 
 COUNTED = world(Sender("s", ("c",), count=40, every_ms=10), Counter("c"), may_crash="c")
@@ -184,3 +188,27 @@ def test_a_crash_takes_back_unforced_writes_as_recorded() -> None:
         records = [*trace.records, Record(0, "c", Crash(forgets=forgets), digest(()))]
         records.append(Record(0, "c", Start(recovered=True), digest(())))
         assert replay(of, Trace(HEADER, tuple(records))).verdict == "holds"
+
+
+class Volley(Actor):
+    """Returns every ping, up to `most`, one higher; that changes nothing at either end."""
+
+    to: NodeId
+    most: int
+
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        ctx.send(self.to, Ping(0))
+
+    def on_ping(self, ctx: Context, src: NodeId, m: Ping) -> None:
+        if m.number < self.most:
+            ctx.send(src, Ping(m.number + 1))
+
+
+@pytest.mark.parametrize(("most", "rests"), [(20, True), (1_000_000, False)])
+def test_messages_that_lead_to_messages_only_are_rest_unless_they_may_be_without_end(
+    most: int, rests: bool
+) -> None:
+    stage = Stage(world(Volley("a", "b", most), Volley("b", "a", most)))
+    for node in ("a", "b"):
+        stage.happen(node, Start())
+    assert stage.at_rest() is rests
