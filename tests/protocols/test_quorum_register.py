@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 
 from pins import pin
 from quorate.check import check
-from quorate.kernel import Ignore, Output, Persist, Receive, Send, Threshold, Timeout, UsageError
+from quorate.kernel import (
+    Ignore,
+    Output,
+    Persist,
+    QuorumSystem,
+    Receive,
+    Send,
+    Threshold,
+    Timeout,
+    UsageError,
+)
 from quorate.properties.linearizable import Called, Returned
 from quorate.protocols import build_world
 from quorate.protocols.quorum_register import (
@@ -22,6 +34,7 @@ from quorate.protocols.quorum_register import (
 )
 
 QUORUM = Threshold(("s1", "s2", "s3"), 2)
+ONCE = {"writers": 1, "readers": 1, "writes": 1, "reads": 1}
 
 
 def client(
@@ -109,6 +122,93 @@ def test_it_is_atomic_in_every_schedule_of_two_replicas() -> None:
     result = check(build_world("quorum_register", "small", settings))
     assert result.exit_code == 0
     pin("as it was", result, distinct=33_081, transitions=474_407, depth=34)
+
+
+# Quorums of votes: Gifford, SOSP 1979.
+
+
+@pytest.mark.parametrize(("reading", "writing"), [(1, 3), (2, 2), (0, 4), (1, 5)])
+def test_votes_that_need_not_meet_are_refused(reading: int, writing: int) -> None:
+    settings = {"votes": "211", "reading": reading, "writing": writing}
+    with pytest.raises(UsageError, match="of 4 votes need not meet"):
+        build_world("quorum_register", "weighted", settings)
+
+
+@pytest.mark.parametrize("votes", ["", "2,1", "-1", "²"])
+def test_votes_that_are_no_digits_are_refused(votes: str) -> None:
+    with pytest.raises(UsageError, match="one digit for each replica"):
+        build_world("quorum_register", "weighted", {"votes": votes})
+
+
+def test_a_weak_representative_is_told_but_nobody_waits_for_it() -> None:
+    world = build_world("quorum_register", "weighted", {"votes": "110", "writing": 2})
+    asking, _ = world.processes[0].step(Timeout("call"))
+    asking, _ = asking.step(Receive("s3", Latest(1, (1, "w2"), "x")))
+    asking, _ = asking.step(Receive("s1", Latest(1, UNWRITTEN, None)))
+    assert asking.phase is Phase.QUERY
+    _, effects = asking.step(Receive("s2", Latest(1, UNWRITTEN, None)))
+    assert sends(effects) == [Send(f"s{i}", Store(1, (2, "w1"), "w1.1")) for i in (1, 2, 3)]
+
+
+def test_who_has_most_votes_is_enough_by_itself() -> None:
+    world = build_world("quorum_register", "weighted")
+    asking, _ = world.processes[-4].step(Timeout("call"))  # a reader
+    after, _ = asking.step(Receive("s1", Latest(1, (1, "w1"), "x")))
+    assert after.phase is Phase.STORE
+    after, _ = asking.step(Receive("s2", Latest(1, (1, "w1"), "x")))
+    assert after.phase is Phase.QUERY
+
+
+@pytest.mark.parametrize(
+    ("votes", "reading", "writing", "blocks"),
+    [
+        ("100", 1, 1, ("1.0e-02", "1.0e-02")),
+        ("211", 2, 3, ("2.0e-04", "1.0e-02")),
+        ("111", 1, 3, ("1.0e-06", "3.0e-02")),
+    ],
+)
+def test_how_often_a_quorum_is_out_of_reach_in_giffords_examples(
+    votes: str, reading: int, writing: int, blocks: tuple[str, str]
+) -> None:
+    """His table: each replica is down one time in a hundred."""
+    settings = {"votes": votes, "reading": reading, "writing": writing}
+    client = build_world("quorum_register", "weighted", settings).processes[0]
+    assert isinstance(client, Client)
+    assert (f"{blocked(client.reading):.1e}", f"{blocked(client.writing):.1e}") == blocks
+
+
+def blocked(quorum: QuorumSystem, down: float = 0.01) -> float:
+    return sum(
+        down ** (len(quorum.nodes) - size) * (1 - down) ** size
+        for size in range(len(quorum.nodes) + 1)
+        for up in combinations(quorum.nodes, size)
+        if not quorum.won(frozenset(up))
+    )
+
+
+def test_it_is_atomic_in_every_schedule_of_two_replicas_of_three_votes() -> None:
+    settings = {"votes": "21", "reading": 2, "writing": 2, **ONCE}
+    result = check(build_world("quorum_register", "weighted", settings))
+    assert result.exit_code == 0
+    pin("as it was", result, distinct=10_433, transitions=105_151, depth=21)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("votes", "reading", "writing", "counts"),
+    [
+        ("100", 1, 1, {"distinct": 1_222_561, "transitions": 17_840_673, "depth": 29}),
+        ("211", 2, 3, {"distinct": 1_682_089, "transitions": 25_834_016, "depth": 29}),
+        ("111", 1, 3, {"distinct": 2_548_613, "transitions": 41_056_280, "depth": 29}),
+    ],
+)
+def test_it_is_atomic_in_every_schedule_of_giffords_examples(
+    votes: str, reading: int, writing: int, counts: dict[str, int]
+) -> None:
+    settings = {"votes": votes, "reading": reading, "writing": writing, **ONCE}
+    result = check(build_world("quorum_register", "weighted", settings))
+    assert result.exit_code == 0
+    pin("as it was", result, **counts)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ WORLDS = [
     Task(protocol="paxos", settings={"proposers": 3, "acceptors": 5}, fault_settings=SHORT),
     Task(protocol="paxos", world="colocated", fault_settings=SHORT),
     Task(protocol="multi_paxos", settings={"values": 5, "truncate": 3}, fault_settings=SHORT),
+    Task(protocol="quorum_register", world="weighted", fault_settings=SHORT),
     Task(protocol="two_phase_commit", settings={"participants": 5}, fault_settings=SHORT),
 ]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from quorate.kernel import Context, NodeId, Threshold, World
+from quorate.kernel import Context, NodeId, QuorumSystem, Threshold, Weighted, World
 from quorate.mutants import Mutant, swapped
 from quorate.protocols import quorum_register
 from quorate.protocols.quorum_register import (
@@ -97,18 +97,32 @@ def _swap(
     return world
 
 
+def _asking(base: World, query: QuorumSystem) -> World:
+    """A world in which this is a quorum for a query."""
+    processes = tuple(
+        msgspec.structs.replace(role, reading=query) if isinstance(role, Client) else role
+        for role in base.processes
+    )
+    return msgspec.structs.replace(base, processes=processes)
+
+
 def _apart(
     writers: int = 1, readers: int = 1, writes: int = 1, reads: int = 1, replicas: int = 3
 ) -> World:
     """A query asks one replica of three, a store two."""
     base = quorum_register.world(writers, readers, writes, reads, replicas)
-    processes = tuple(
-        msgspec.structs.replace(role, reading=Threshold(role.reading.nodes, 1))
-        if isinstance(role, Client)
-        else role
-        for role in base.processes
+    return _asking(base, Threshold(tuple(f"s{i}" for i in range(1, replicas + 1)), 1))
+
+
+def _votes_apart(
+    writers: int = 1, readers: int = 1, writes: int = 1, reads: int = 1, replicas: int = 3
+) -> World:
+    """Of one vote more than there are replicas, one is enough to query, all others to store."""
+    votes = (2,) + (1,) * (replicas - 1)
+    base = quorum_register.weighted(
+        "".join(map(str, votes)), 2, replicas, writers, readers, writes, reads
     )
-    return msgspec.structs.replace(base, processes=processes)
+    return _asking(base, Weighted(tuple(f"s{i}" for i in range(1, replicas + 1)), votes, 1))
 
 
 def _mutant(
@@ -131,6 +145,11 @@ def _mutant(
 
 MUTANTS = (
     _mutant("quorums_apart", "a query's quorum need not meet that of a store", _apart),
+    _mutant(
+        "votes_apart",
+        "the votes for a query and those for a store are together no more than all",
+        _votes_apart,
+    ),
     _mutant(
         "reads_do_not_store",
         "a read returns what it found without having it stored",

@@ -5,8 +5,8 @@ Source       Attiya, Bar-Noy and Dolev, Sharing Memory Robustly in Message-Passi
              JACM 42(1) 1995, section 3; several writers: Lynch and Shvartsman, FTCS 1997;
              quorums of votes: Gifford, Weighted Voting for Replicated Data, SOSP 1979
 Model        asynchronous; replicas crash and recover; links lose, duplicate and reorder
-Quorum       any number for queries and any for stores that together are more than all; here,
-             majorities
+Quorum       any number for queries and any for stores that together are more than all, or as many
+             votes; here, majorities
 Roles
   Client     asks a quorum for the latest version, and has a quorum store one before it returns
   Replica    keeps the latest version that it has been told of
@@ -22,7 +22,8 @@ Guarantees   atomic, seen, finished
 Cost         until an operation, of either kind, returns: 4·replicas messages, 4 message delays,
              replicas forced writes, 1 write delay
 Deviations   clients do not crash; an operation is numbered, since answers may come twice, or late;
-             it is repeated until a quorum has answered
+             it is repeated until a quorum has answered. Gifford locks what is read, where a read
+             here has it stored; two quorums for stores need not meet, since a write asks first
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from quorate.kernel import (
     NodeId,
     QuorumSystem,
     Stable,
-    Threshold,
     UsageError,
+    Weighted,
     World,
 )
 from quorate.properties.cost import Cost
@@ -181,22 +182,9 @@ def world(
     `reading` and `writing`: how many replicas are a quorum for a query, and for a store; 0: a
     majority. Raises UsageError where a quorum of one kind can miss one of the other.
     """
-    names = tuple(f"s{i}" for i in range(1, replicas + 1))
     majority = replicas // 2 + 1
-    query, store = (Threshold(names, count or majority) for count in (reading, writing))
-    if not query.intersects(store):
-        raise UsageError(
-            f"reading={query.count} and writing={store.count} of {replicas} replicas need not "
-            f"meet: together they must be more than {replicas}"
-        )
-    clients = [Client(f"w{i}", query, store, True, writes) for i in range(1, writers + 1)]
-    clients += [Client(f"r{i}", query, store, False, reads) for i in range(1, readers + 1)]
-    return World(
-        processes=(*clients, *(Replica(name) for name in names)),
-        observers=(History("history"),),
-        properties=PROPERTIES,
-        crashable=frozenset(names),
-    )
+    quorums = reading or majority, writing or majority
+    return weighted("1" * replicas, *quorums, writers, readers, writes, reads)
 
 
 def small(
@@ -212,6 +200,39 @@ def small(
     return world(writers, readers, writes, reads, replicas, reading, writing)
 
 
+def weighted(
+    votes: str = "211",
+    reading: int = 2,
+    writing: int = 3,
+    writers: int = 2,
+    readers: int = 2,
+    writes: int = 3,
+    reads: int = 4,
+) -> World:
+    """Gifford's voting: `votes` has a digit for each replica s1…, and `reading` votes are a quorum
+    for a query, `writing` for a store. A replica of no votes is a weak representative: it is asked
+    and told like others, but nobody waits for it. Raises UsageError as the main world does."""
+    if not (votes.isascii() and votes.isdecimal()):
+        raise UsageError(f"votes={votes!r}: give one digit for each replica, such as 211")
+    weights = tuple(map(int, votes))
+    names = tuple(f"s{i}" for i in range(1, len(votes) + 1))
+    query, store = (Weighted(names, weights, count) for count in (reading, writing))
+    total = sum(weights)
+    if not (1 <= reading <= total and 1 <= writing <= total and query.intersects(store)):
+        raise UsageError(
+            f"reading={reading} and writing={writing} of {total} votes need not meet: each must be "
+            f"1 to {total}, and together they must be more than {total}"
+        )
+    clients = [Client(f"w{i}", query, store, True, writes) for i in range(1, writers + 1)]
+    clients += [Client(f"r{i}", query, store, False, reads) for i in range(1, readers + 1)]
+    return World(
+        processes=(*clients, *(Replica(name) for name in names)),
+        observers=(History("history"),),
+        properties=PROPERTIES,
+        crashable=frozenset(names),
+    )
+
+
 def cost(replicas: int) -> Cost:
     """until an operation, of either kind, returns"""
     return Cost(
@@ -222,5 +243,5 @@ def cost(replicas: int) -> Cost:
     )
 
 
-WORLDS = {"main": world, "small": small}
+WORLDS = {"main": world, "small": small, "weighted": weighted}
 QUIET = {"writers": 1, "readers": 0, "writes": 1}
