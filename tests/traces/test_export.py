@@ -235,6 +235,19 @@ def test_a_chrome_trace_keeps_the_rules_of_the_format() -> None:
         assert count["s"] == count["f"] == len(arrived)
 
 
+def test_a_step_in_a_chrome_trace_has_a_later_time_and_vector_than_its_message() -> None:
+    for diagram in EVERY[:4]:
+        events = json.loads(FORMATS[".chrome.json"](diagram))["traceEvents"]
+        steps = {(e["pid"], e["ts"]): e["args"] for e in events if e["ph"] == "X"}
+        sent = {e["id"]: steps[e["pid"], e["ts"]] for e in events if e["ph"] == "s"}
+        arrived = {e["id"]: steps[e["pid"], e["ts"]] for e in events if e["ph"] == "f"}
+        assert sent.keys() == arrived.keys() != set()
+        for message, before in sent.items():
+            after = arrived[message]
+            assert before["lamport"] < after["lamport"]
+            assert all(count <= after["vector"][n] for n, count in before["vector"].items())
+
+
 # Mermaid: the grammar of sequence diagrams (sequenceDiagram.jison), as far as we use it.
 
 

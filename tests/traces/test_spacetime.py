@@ -24,7 +24,7 @@ from quorate.kernel import (
 )
 from quorate.kernel.trace import digest
 from quorate.mutants import find_mutants
-from quorate.traces.clocks import precedes, vector_clocks
+from quorate.traces.clocks import lamport_clocks, precedes, vector_clocks
 from quorate.traces.life import Life, unheard
 from quorate.traces.spacetime import OUTSIDE_MAX, SpaceTime, retell
 from sim.toys import HEADER, Clumsy, Counter, Ping, Sender, run, world
@@ -199,6 +199,21 @@ def test_vector_clocks_order_exactly_what_messages_and_nodes_order() -> None:
         for second in range(len(short.steps)):
             for first in range(len(short.steps)):
                 assert precedes(short, clocks, first, second) == (first in past[second])
+
+
+def test_lamports_clock_is_as_long_as_the_longest_chain_of_causes() -> None:
+    """Which is the least that respects them; against the graph of steps."""
+    for diagram in diagrams(3):
+        longest: list[int] = []
+        latest: dict[int, int] = {}
+        for index, step in enumerate(diagram.steps):
+            causes = [latest[step.node]] if step.node in latest else []
+            if step.received is not None:
+                sent = diagram.messages[step.received].sent
+                causes += [] if sent is None else [sent]
+            longest.append(1 + max((longest[cause] for cause in causes), default=0))
+            latest[step.node] = index
+        assert lamport_clocks(diagram) == longest
 
 
 def test_a_counterexample_of_the_checker_is_a_diagram_too() -> None:

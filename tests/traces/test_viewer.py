@@ -15,7 +15,7 @@ from quorate.check import check
 from quorate.kernel import Crash, Header
 from quorate.mutants import find_mutants
 from quorate.sim import Faults, simulate
-from quorate.traces.clocks import precedes, vector_clocks
+from quorate.traces.clocks import lamport_clocks, precedes, vector_clocks
 from quorate.traces.html import html
 from quorate.traces.spacetime import SpaceTime, retell
 from sim.toys import HEADER, Clumsy, Sender, run, world
@@ -82,7 +82,7 @@ def test_a_counterexample_is_drawn_whole(opened: Opened) -> None:
     page = opened(diagram)
     drawn = shown(page)
     apart = sum(not message.local for message in diagram.messages)
-    assert drawn["drawn"] == {"steps": len(diagram.steps), "messages": apart}
+    assert drawn["drawn"] == {"steps": len(diagram.steps), "messages": apart, "stamps": 0}
     assert page.text_content("#violated") == "violates agreement"
     assert not page.is_visible("#axis"), "a checker's steps have no time"
     page.click("#violated")
@@ -154,6 +154,9 @@ def test_a_step_says_what_it_received_changed_and_sent_and_its_cones(opened: Ope
     future = sum(precedes(diagram, clocks, index, other) for other in everything)
     assert f"{past:,} steps before it could influence it" in text
     assert f"{future:,} steps after it could feel it" in text
+    assert f"Lamport's clock: {lamport_clocks(diagram)[index]}\n" in text
+    entries = zip(diagram.nodes, clocks[index], strict=False)
+    assert "vector clock: " + ", ".join(f"{n} {count}" for n, count in entries if count) in text
     page.click(f"#detail a:has-text('step {(received.sent or 0) + 1}')")
     assert shown(page)["step"] == received.sent
 
@@ -227,6 +230,16 @@ def test_light_and_dark_time_and_help_are_a_key_away(opened: Opened) -> None:
     assert page.is_visible("dialog >> text=space steps evenly, or by time")
 
 
+def test_the_logical_clocks_of_all_steps_are_a_key_away(opened: Opened) -> None:
+    page = opened(counterexample())
+    without = page.screenshot()
+    page.keyboard.press("c")
+    assert shown(page)["drawn"]["stamps"] > 10
+    assert page.screenshot() != without
+    page.click("#stamps")
+    assert shown(page)["drawn"]["stamps"] == 0
+
+
 def test_text_of_a_trace_is_never_taken_for_markup(opened: Opened) -> None:
     evil = "</script><script>document.title='gone'</script><b>"
     of = world(Sender(evil, ("c",)), Clumsy("c"))
@@ -242,7 +255,7 @@ def test_text_of_a_trace_is_never_taken_for_markup(opened: Opened) -> None:
 
 def test_a_run_of_nothing_is_a_page_too(opened: Opened) -> None:
     diagram = retell(simulated_nothing(), ())
-    assert shown(opened(diagram))["drawn"] == {"steps": 0, "messages": 0}
+    assert shown(opened(diagram))["drawn"] == {"steps": 0, "messages": 0, "stamps": 0}
 
 
 def simulated_nothing() -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from quorate.kernel import Crash, brief, core
+from quorate.traces.clocks import lamport_clocks, vector_clocks
 from quorate.traces.spacetime import SpaceTime, Step
 
 STEP_US = 1
@@ -19,7 +20,8 @@ STEP_US = 1
 
 
 def chrome(diagram: SpaceTime) -> str:
-    """The trace. Steps that share a microsecond on a node are put one after the other."""
+    """The trace; steps have their logical clocks. Those that share a microsecond on a node are put
+    one after the other."""
     header = {name: str(value) for name, value in msgspec.structs.asdict(diagram.header).items()}
     data = {"displayTimeUnit": "ms", "otherData": header, "traceEvents": [*_events(diagram)]}
     return msgspec.json.encode(data).decode() + "\n"
@@ -33,8 +35,10 @@ def _events(diagram: SpaceTime) -> Iterator[dict[str, Any]]:
         ):
             yield {"ph": "M", "name": key, "pid": node + 1, "args": args}
     starts = _starts(diagram)
-    for index, step in enumerate(diagram.steps):
-        yield from _step(diagram, step, starts[index])
+    stamps = zip(lamport_clocks(diagram), vector_clocks(diagram), strict=True)
+    for step, start, (time, vector) in zip(diagram.steps, starts, stamps, strict=True):
+        clocks = {"lamport": time, "vector": dict(zip(diagram.nodes, vector, strict=False))}
+        yield from _step(diagram, step, start, clocks)
     for number, message in enumerate(diagram.messages):
         if message.sent is None or message.received is None or message.local:
             continue
@@ -73,9 +77,11 @@ def _starts(diagram: SpaceTime) -> list[int]:
     return starts
 
 
-def _step(diagram: SpaceTime, step: Step, start: int) -> Iterator[dict[str, Any]]:
+def _step(
+    diagram: SpaceTime, step: Step, start: int, clocks: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     place = {"pid": step.node + 1, "tid": 1, "ts": start}
-    args = {"changes": list(step.changes), "does": list(step.done)}
+    args = {"changes": list(step.changes), "does": list(step.done), **clocks}
     yield {"ph": "X", "dur": STEP_US, "cat": "step", "name": step.title, "args": args, **place}
     if isinstance(core(step.event), Crash):
         yield {"ph": "i", "s": "p", "cat": "fault", "name": "crash", **place}

@@ -1,6 +1,8 @@
-"""Vector clocks: which steps can have influenced which.
+"""Logical clocks of a trace: times, later than those of all causes, and vectors, which tell which
+steps can have influenced which.
 
-Source: Mattern, Virtual Time and Global States of Distributed Systems, 1989; Fidge 1988.
+Sources: Lamport, Time, Clocks, and the Ordering of Events in a Distributed System, CACM 21(7) 1978;
+Mattern, Virtual Time and Global States of Distributed Systems, 1989; Fidge 1988.
 """
 
 from __future__ import annotations
@@ -23,6 +25,17 @@ def vector_clocks(diagram: SpaceTime) -> list[Clock]:
                 clock = list(map(max, clock, clocks[sent]))
         clock[step.node] += 1
         here[step.node] = tuple(clock)
+        clocks.append(here[step.node])
+    return clocks
+
+
+def lamport_clocks(diagram: SpaceTime) -> list[int]:
+    """A time for each step, by Lamport's rules; a message carries that of the step that sent it."""
+    here, clocks = [0] * diagram.inside, list[int]()
+    for step in diagram.steps:
+        sent = None if step.received is None else diagram.messages[step.received].sent
+        told = 0 if sent is None else clocks[sent]
+        here[step.node] = max(here[step.node], told) + 1
         clocks.append(here[step.node])
     return clocks
 
