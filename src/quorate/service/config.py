@@ -2,6 +2,7 @@
 
 node = "n1"
 cluster = "orders"
+protocol = "multi_paxos"           # what orders its commands
 secret = "…"                       # at least 16 characters, the same on every replica
 directory = "data/n1"              # relative to the file
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -38,6 +40,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str
     directory: str
     replicas: dict[NodeId, Replica]
+    protocol: Literal["multi_paxos"] = "multi_paxos"
 
     def clients(self) -> dict[NodeId, str]:
         """Where clients reach each replica."""
@@ -76,7 +79,7 @@ def dump(config: Config, path: Path) -> None:
     """Write a configuration, readable by its owner only, since it holds the secret."""
     lines = [
         f"{name} = {msgspec.json.encode(getattr(config, name)).decode()}"
-        for name in ("node", "cluster", "secret", "directory")
+        for name in ("node", "cluster", "protocol", "secret", "directory")
     ]
     for node, replica in sorted(config.replicas.items()):
         lines += ["", f"[replicas.{node}]", f'peer = "{replica.peer}"']

@@ -26,6 +26,7 @@ from quorate.service.wire import (
 )
 
 SESSIONS_MAX = 10_000
+STORE_BYTES_MAX = 48 << 20  # a snapshot must fit a frame between replicas
 
 Item = tuple[bytes, int, int, int]
 """Value, revision of creation, revision of the last change, changes since creation."""
