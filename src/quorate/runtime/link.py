@@ -5,7 +5,7 @@
     dialer   → confirm  proof that it does too
     both     → frames   length 4 | MAC 16 | body
 
-Every proof and key is a BLAKE2b keyed by the cluster's secret over all of the hello and both
+Every proof and key is a BLAKE2b keyed by the secret of the two over all of the hello and both
 nonces, with a label of its own; each direction has its own key, and each MAC covers the number of
 the frame. A frame that was changed, repeated, left out, reflected, or taken from another connection
 does not verify, and ends the connection. Nothing is encrypted.
@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -34,17 +34,31 @@ _NUMBER = struct.Struct(">Q")
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Nodes of one cluster share its name and its secret, and take nobody else's word."""
+    """Nodes of one cluster share its name and a secret, and take nobody else's word.
+
+    One secret for all is enough where no node lies. With `pairs`, a secret for each other node, no
+    node can pass for another.
+    """
 
     id: str
-    secret: bytes
+    secret: bytes = b""
+    pairs: Mapping[NodeId, bytes] = {}
 
     def __post_init__(self) -> None:
-        if len(self.secret) < SECRET_BYTES_MIN:
-            raise UsageError(
-                f"the secret of cluster {self.id!r} has {len(self.secret)} bytes; give it "
-                f"{SECRET_BYTES_MIN} or more, from secrets.token_bytes(32)"
-            )
+        for secret in self.pairs.values() or (self.secret,):
+            if len(secret) < SECRET_BYTES_MIN:
+                raise UsageError(
+                    f"the secret of cluster {self.id!r} has {len(secret)} bytes; give it "
+                    f"{SECRET_BYTES_MIN} or more, from secrets.token_bytes(32)"
+                )
+
+    def secret_with(self, peer: NodeId) -> bytes:
+        """What only this node and `peer` know; or, without pairs, the cluster. Raises BadMessage
+        when that is nothing."""
+        secret = self.pairs.get(peer, b"") if self.pairs else self.secret
+        if not secret:
+            raise BadMessage("a node that shares no secret with this one")
+        return secret
 
     def __repr__(self) -> str:
         return f"Cluster({self.id!r})"
@@ -219,7 +233,7 @@ class Link:
 
     def _derive(self, label: bytes) -> bytes:
         master = hashlib.blake2b(
-            self._cluster.secret, digest_size=32, person=b"quorate link"
+            self._cluster.secret_with(self.peer), digest_size=32, person=b"quorate link"
         ).digest()
         return hashlib.blake2b(self._transcript, digest_size=32, key=master, person=label).digest()
 

@@ -48,9 +48,10 @@ from quorate.runtime.disk import Disk
 from quorate.runtime.link import Cluster
 from quorate.runtime.loop import refuse_unchecked
 from quorate.runtime.recording import Recorder
+from quorate.runtime.seals import Seals
 from quorate.runtime.timers import Timers
 from quorate.runtime.transport import Address, Item, Limits, Transport
-from quorate.runtime.wal import Wal
+from quorate.runtime.wal import NoWal, Wal
 
 _log = logging.getLogger(__name__)
 
@@ -63,25 +64,27 @@ class Node:
     """Runs one Actor.
 
     `peers` are the nodes' addresses by name (its own may be among them). A role lives on the node
-    of its own name unless `hosts` says on which. `on_fact(role, fact)` is told each fact once it is
-    safe, in order; `on_stop(error)` that the node ended, with None if it was told to. With
-    `record`, the life is recorded to that new file.
+    of its own name unless `hosts` says on which. Without a `directory` it keeps nothing, and its
+    actor may have nothing to keep; without `listen` it dials everybody. `on_fact(role, fact)` is
+    told each fact once it is safe, in order; `on_stop(error)` that the node ended, with None if it
+    was told to. With `record`, the life is recorded to that new file.
     """
 
     def __init__(
         self,
         boot: Actor,
         *,
-        directory: Path,
+        directory: Path | None,
         cluster: Cluster,
-        peers: Mapping[NodeId, Address],
-        listen: Address,
+        peers: Mapping[NodeId, Address | None],
+        listen: Address | None,
         on_fact: Callable[[NodeId, Fact], None],
         on_stop: Callable[[BaseException | None], None] = _nothing,
         record: Path | None = None,
         hosts: Mapping[NodeId, NodeId] | None = None,
         limits: Limits | None = None,
         disk: Disk | None = None,
+        seals: Seals | None = None,
     ) -> None:
         self.actor = boot
         self._roles = frozenset(role.me for role in roles_of(boot))
@@ -91,7 +94,7 @@ class Node:
         self._directory, self._cluster, self._disk = directory, cluster, disk
         self._record = record
         self._recorder: Recorder | None = None
-        self._wal: Wal | None = None
+        self._wal: Wal | NoWal | None = None
         self._timers = Timers(self._on_timer)
         self._local: deque[Event] = deque()  # this node's messages to itself, and choices
         self._inbox: deque[Event] = deque()
@@ -109,6 +112,7 @@ class Node:
             messages=messages_of((boot,)),
             receive=self._on_items,
             limits=limits,
+            seals=seals,
         )
 
     async def start(self) -> None:
@@ -119,7 +123,12 @@ class Node:
         refuse_unchecked()
         if self._wal is not None:
             raise UsageError(f"node {self.actor.me} was started before; make a new Node")
-        self._wal = Wal(self._directory, cluster=self._cluster.id, boot=self.actor, disk=self._disk)
+        if self._directory is None:
+            self._wal = NoWal(self.actor)
+        else:
+            self._wal = Wal(
+                self._directory, cluster=self._cluster.id, boot=self.actor, disk=self._disk
+            )
         if self._wal.note:
             _log.warning("%s", self._wal.note)
         self.actor = self._wal.actor
@@ -169,7 +178,7 @@ class Node:
         return self._log_of_steps.size_bytes
 
     @property
-    def _log_of_steps(self) -> Wal:
+    def _log_of_steps(self) -> Wal | NoWal:
         if self._wal is None:
             raise UsageError(f"node {self.actor.me} was not started")
         return self._wal

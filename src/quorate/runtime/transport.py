@@ -1,6 +1,7 @@
 """Messages between nodes over TCP: one connection per pair, one frame per peer and tick.
 
-Of a pair, the node whose name comes first dials, and goes on dialling. Links may lose messages
+Of a pair, the node whose name comes first dials, and goes on dialling; one that does not listen, as
+a client, dials everybody. Links may lose messages
 (those queued for a peer that is gone, oldest first) but never invent, change or repeat one.
 """
 
@@ -27,6 +28,7 @@ from quorate.kernel import (
     encode_hook,
 )
 from quorate.runtime.link import MAC_BYTES, Cluster, Link
+from quorate.runtime.seals import Seals, carries_proofs
 
 _log = logging.getLogger(__name__)
 
@@ -88,25 +90,34 @@ class _Queue:
 class Transport:
     """The links of one node. `receive(peer, items)` gets whatever came in one frame.
 
-    `counts` says what happened: messages and frames in and out, messages lost, and rejections.
+    `listen` is None for a node that only dials, an address of `peers` None for one that only dials
+    this one. `seals` mints and verifies proofs, and is needed where `messages` hold any. `counts`
+    says what happened: messages (`sent` has them by kind) and frames in and out, messages lost, and
+    rejections.
     """
 
     def __init__(
         self,
         me: NodeId,
         cluster: Cluster,
-        peers: Mapping[NodeId, Address],
-        listen: Address,
+        peers: Mapping[NodeId, Address | None],
+        listen: Address | None,
         *,
         messages: tuple[type, ...],
         receive: Callable[[NodeId, list[Item]], None],
         limits: Limits | None = None,
+        seals: Seals | None = None,
     ) -> None:
+        proving = ", ".join(kind.__name__ for kind in carries_proofs(messages))
+        if proving and seals is None:
+            raise UsageError(f"node {me} needs keys: signatures or MACs are in its {proving}")
         self.me = me
         self.cluster = cluster
         self.limits = limits or Limits()
         self.peers = frozenset(peers) - {me}
         self.counts: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self._seals = seals
         self._addresses = peers
         self._listen = listen
         self._receive = receive
@@ -123,14 +134,16 @@ class Transport:
     async def start(self) -> None:
         """Listen, and start to dial. Raises UsageError when the address cannot be had."""
         loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(lambda: _Wire(self), *self._listen)
-        except OSError as error:
-            host, port = self._listen
-            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        self._dialling = [
-            loop.create_task(self._keep_dialling(peer)) for peer in self._queues if self.me < peer
-        ]
+        if self._listen is not None:
+            try:
+                self._server = await loop.create_server(lambda: _Wire(self), *self._listen)
+            except OSError as error:
+                host, port = self._listen
+                raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        for peer in self._queues:
+            address = self._addresses[peer]
+            if address is not None and (self._listen is None or self.me < peer):
+                self._dialling.append(loop.create_task(self._keep_dialling(peer, address)))
 
     @property
     def address(self) -> Address:
@@ -147,7 +160,7 @@ class Transport:
             return
         last, encoded = self._last
         if last is not msg:  # a broadcast is encoded once
-            encoded = _ENCODER.encode(msg)
+            encoded = _ENCODER.encode(msg if self._seals is None else self._seals.mint(msg))
             self._last = (msg, encoded)
         prefix = self._prefixes.get((src, to))
         if prefix is None:
@@ -160,6 +173,7 @@ class Transport:
         if lost:
             self.counts["messages lost"] += lost
         self._dirty.add(peer)
+        self.sent[type(msg).__name__] += 1
 
     @property
     def pending(self) -> bool:
@@ -223,7 +237,19 @@ class Transport:
             raise BadMessage("a frame that is no list of our messages") from error
         self.counts["frames received"] += 1
         self.counts["messages received"] += len(items)
-        self._receive(peer, items)
+        self._receive(peer, items if self._seals is None else self._checked(items, self._seals))
+
+    def _checked(self, items: list[Item], seals: Seals) -> list[Item]:
+        checked = []
+        for src, to, msg in items:
+            try:
+                checked.append((src, to, seals.check(msg)))
+            except BadMessage as error:
+                self.reject(str(error))
+        for reason in seals.counts:
+            self.reject(reason)
+        seals.counts.clear()
+        return checked
 
     def joined(self, wire: _Wire) -> bool:
         """Keep count of a new connection; False when there are too many unproven ones."""
@@ -237,7 +263,7 @@ class Transport:
         if queue is not None and queue.wire is wire:
             queue.wire = None
 
-    async def _keep_dialling(self, peer: NodeId) -> None:
+    async def _keep_dialling(self, peer: NodeId, address: Address) -> None:
         loop = asyncio.get_running_loop()
         shortest, longest = self.limits.redial_s
         pause = shortest
@@ -245,7 +271,7 @@ class Transport:
             wire = _Wire(self, dial=peer)
             try:
                 async with asyncio.timeout(self.limits.dial_s):
-                    await loop.create_connection(partial(_same, wire), *self._addresses[peer])
+                    await loop.create_connection(partial(_same, wire), *address)
             except (OSError, TimeoutError):
                 self.counts["dials failed"] += 1
             else:

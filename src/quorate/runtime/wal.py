@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from quorate.kernel import Actor, Effect, StorageError, UsageError, forces
+from quorate.kernel import Actor, Effect, StorageError, UsageError, forces, roles_of
 from quorate.runtime import segment
 from quorate.runtime.disk import Disk, open_directory
 from quorate.runtime.durable import Image, encode_image, encode_step
@@ -30,6 +30,29 @@ _STEPS = struct.Struct(">BI")  # a body is a msgpack array of so many steps
 _ARRAY_32 = 0xDD
 _STEPS_AT = segment.BODY_AT + _STEPS.size
 _SUFFIX = ".wal"
+
+
+class NoWal:
+    """In place of a log, for an actor that has nothing to keep. Raises UsageError for another."""
+
+    def __init__(self, actor: Actor) -> None:
+        durable = [field for role in roles_of(actor) for field in (*role.stable(), *role.lazy())]
+        if durable:
+            raise UsageError(f"node {actor.me} must keep something: give it a directory")
+        self.actor, self.recovered, self.note, self.size_bytes = actor, False, "", 0
+
+    def append(self, effects: tuple[Effect, ...]) -> bool:
+        """There is nothing to note."""
+        return False
+
+    def sync(self) -> None:
+        """There is nothing to force."""
+
+    def rewrite(self, actor: Actor) -> None:
+        """There is nothing to write."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class Wal:
