@@ -25,7 +25,7 @@ from quorate.kernel import (
 )
 from quorate.properties.link import Delivered, Sent
 from quorate.protocols import build_world
-from quorate.protocols.reliable_link import RESEND_MS, Ack, Data, Receiver, Sender
+from quorate.protocols.reliable_link import RESEND_MS, Ack, Data, Give, Receiver, Sender
 from quorate.sim import Faults, Run, simulate
 
 ITEMS = ("a", "b", "c")
@@ -52,6 +52,16 @@ def test_a_sender_sends_as_many_as_its_window_holds() -> None:
     after, effects = sender().step(Start())
     assert after == sender(sent=2)
     assert effects == (says(1), says(2), says(3), sends(1), sends(2), RESEND)
+
+
+def test_items_may_come_later_and_wait_for_their_turn() -> None:
+    idle = Sender("s", "r", (), 1)
+    after, effects = idle.step(Receive("u", Give("a")))
+    assert (after.items, after.sent) == (("a",), 1)
+    assert effects == (says(1), sends(1), RESEND)
+    after, effects = after.step(Receive("u", Give("b")))
+    assert (after.items, after.sent) == (("a", "b"), 1)
+    assert effects == (says(2), RESEND)
 
 
 def test_an_acknowledgement_moves_the_window_on() -> None:

@@ -9,6 +9,7 @@ Roles
   Sender     numbers the items, and sends the first ones again until they are acknowledged
   Receiver   delivers the next item, and says how many it has
 Messages
+  Give       user → sender — carry this as well (within a process: no message is sent)
   Data       sender → receiver — this is the item with this number
   Ack        receiver → sender — I have delivered all items up to this number
 Stable       none: an end that restarts begins a new link, as in TCP
@@ -36,6 +37,10 @@ from quorate.properties.link import (
 RESEND_MS = (40, 60)
 
 
+class Give(Message, frozen=True):
+    item: str
+
+
 class Data(Message, frozen=True):
     number: int
     item: str
@@ -45,7 +50,7 @@ class Ack(Message, frozen=True):
     number: int
 
 
-Msg = Data | Ack
+Msg = Give | Data | Ack
 
 
 class Sender(Actor):
@@ -60,6 +65,11 @@ class Sender(Actor):
     def on_start(self, ctx: Context, recovered: bool) -> None:
         for number, item in enumerate(self.items, start=1):
             ctx.output(Sent(self.to, number, item))
+        self.fill(ctx)
+
+    def on_give(self, ctx: Context, src: NodeId, m: Give) -> None:
+        self.items += (m.item,)
+        ctx.output(Sent(self.to, len(self.items), m.item))
         self.fill(ctx)
 
     def fill(self, ctx: Context) -> None:
