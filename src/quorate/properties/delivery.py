@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import msgspec
 
-from quorate.kernel import Fact, NodeId, Request, View, always, eventually, sometimes
+from quorate.kernel import Fact, NodeId, Request, View, always, eventually, runner_of, sometimes
 
 
 class Multicast(Request, frozen=True):
@@ -73,11 +73,11 @@ def _lives(view: View) -> list[Life]:
     return lives
 
 
-def _present(view: View) -> dict[NodeId, list[str]]:
-    """What each node has delivered in its present life."""
-    logs: dict[NodeId, list[str]] = {node: [] for node in view.actors}
-    logs.update((life.node, life.log) for life in _lives(view) if life.node in logs)
-    return logs
+def _present(view: View) -> list[Life]:
+    """What each node that is there now lives; not the instances that it runs."""
+    nodes = [node for node in view.actors if runner_of(node) not in view.actors]
+    lives = {life.node: life for life in _lives(view)}
+    return [lives.get(node) or Life(node, [], [], {}) for node in nodes]
 
 
 def _once(view: View) -> bool:
@@ -138,21 +138,18 @@ def _compatible(view: View) -> bool:
 
 
 def _all_delivered(view: View) -> bool:
-    asked = {message for life in _latest(view) for message in life.causes}
-    return bool(asked) and all(asked <= set(log) for log in _present(view).values())
-
-
-def _latest(view: View) -> list[Life]:
-    return list({life.node: life for life in _lives(view)}.values())
+    lives = _present(view)
+    asked = {message for life in lives for message in life.causes}
+    return bool(asked) and all(asked <= set(life.log) for life in lives)
 
 
 def _same_in_the_end(view: View) -> bool:
-    return len({frozenset(log) for log in _present(view).values()}) <= 1
+    return len({frozenset(life.log) for life in _present(view)}) <= 1
 
 
 def _everything_anyone_delivered(view: View) -> bool:
     told = {fact.message for _, fact in view.stated(Delivered)}
-    return all(told <= set(log) for log in _present(view).values())
+    return all(told <= set(life.log) for life in _present(view))
 
 
 no_duplication = always("no duplication", _once)
@@ -198,7 +195,8 @@ uniform_delivery = eventually(
 """Once faults have ceased, all nodes have delivered whatever any node, in any life, delivered."""
 
 delivery = eventually("delivery", _all_delivered, states=True)
-"""Once faults have ceased, all nodes deliver what any of them multicast since it last joined."""
+"""Once faults have ceased, all nodes that are there have delivered what any of them multicast since
+it last joined."""
 
 delivered = sometimes("all is delivered", _all_delivered, states=True)
 """The check that a world is not empty."""
