@@ -98,6 +98,7 @@ UNFOUND = {
     ("paxos_commit", "forgets_promise"),
     ("paxos_commit", "leads_on_after_crash"),
     ("replicated_commit", "decides_anew"),
+    ("three_phase_commit", "takes_precommit"),
     ("two_phase_commit", "works_on"),
 }
 STEPS_MAX = 30

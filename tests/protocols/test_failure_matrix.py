@@ -129,6 +129,19 @@ def test_3pc_survives_every_two_crashes_of_a_run_with_timely_messages() -> None:
             assert end(THREE, one, two, **settings) in ("commits", "aborts"), (one, two)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("back_ms", [1, LATE_MS])
+def test_3pc_survives_every_two_crashes_of_nodes_that_come_back(back_ms: int) -> None:
+    # As many as there are participants: a total failure is among them.
+    for one in crashes(THREE, participants=2):
+        first = msgspec.structs.replace(one, back_ms=back_ms)
+        for other in crashes(THREE, first, participants=2):
+            for two in (other, msgspec.structs.replace(other, back_ms=BACK_MS)):
+                alone = two.back_ms is None and {one.at.node, two.at.node} == {"rm1", "rm2"}
+                ends = ("commits", "aborts", "blocks") if alone else ("commits", "aborts")
+                assert end(THREE, first, two) in ends, (first, two)
+
+
 class CommitsUnacknowledged(three_phase_commit.Coordinator):
     def on_timer(self, ctx: Context, timer: str) -> None:
         three_phase_commit.Coordinator.on_timer(self, ctx, timer)
@@ -146,8 +159,8 @@ class FinishesUnacknowledged(three_phase_commit.Participant):
 @pytest.mark.slow
 @pytest.mark.parametrize("without", [CommitsUnacknowledged, FinishesUnacknowledged])
 def test_3pc_survives_the_same_without_the_wait_for_acknowledgements(without: type[Actor]) -> None:
-    # Whatever has been sent arrives before anybody takes over, acknowledged or not. Without the
-    # phase itself, one crash is enough.
+    # If nobody comes back, whatever has been sent arrives before anybody takes over, acknowledged
+    # or not. Without the phase itself, one crash is enough.
     world = swapped(three_phase_commit.world(2), without)
     for one in crashes_of(world):
         for two in crashes_of(world, one):
@@ -182,28 +195,27 @@ ROW = "1 a participant, before it writes that it is prepared"
 for back in (None, 100, LATE_MS):
     row(ROW, TWO, "aborts", down("rm2", "Prepare", before=True, back_ms=back))
     row(ROW, PAXOS, "aborts", down("rm2", "Prepare", before=True, back_ms=back))
-row(ROW, THREE, "aborts", down("rm2", "Prepare", before=True))
+    row(ROW, THREE, "aborts", down("rm2", "Prepare", before=True, back_ms=back))
 
 ROW = "2 a participant, after it writes that it is prepared, before it says so"
 for back, ends in ((None, "aborts"), (LATE_MS, "aborts"), (100, "commits")):  # 100: in time
     row(ROW, TWO, ends, down("rm2", "Prepare", sent=0, back_ms=back))
     row(ROW, PAXOS, "aborts", down("rm2", "Prepare", sent=0, back_ms=back))
-row(ROW, THREE, "aborts", down("rm2", "Prepare", sent=0))
+    row(ROW, THREE, "aborts", down("rm2", "Prepare", sent=0, back_ms=back))
 row(ROW, PAXOS, "commits", down("rm2", "Prepare", sent=1, back_ms=None))  # one acceptor knows
 
 ROW = "3 a participant, between its vote and the outcome"
 for back in (None, 100, LATE_MS):
     row(ROW, TWO, "commits", down("rm2", "Prepare", back_ms=back))
     row(ROW, PAXOS, "commits", down("rm2", "Prepare", back_ms=back))
-row(ROW, THREE, "commits", down("rm2", "Prepare"))
+    row(ROW, THREE, "commits", down("rm2", "Prepare", back_ms=back))
 
 ROW = "4 a participant, while it commits"
 for back in (None, 100, LATE_MS):
     for before in (True, False):
         row(ROW, TWO, "commits", down("rm2", "Commit", before=before, back_ms=back))
         row(ROW, PAXOS, "commits", down("rm2", "Commit", before=before, back_ms=back))
-row(ROW, THREE, "commits", down("rm2", "Commit", before=True))
-row(ROW, THREE, "commits", down("rm2", "Commit"))
+        row(ROW, THREE, "commits", down("rm2", "Commit", before=before, back_ms=back))
 
 ROW = "5 the coordinator, before it asks anybody to prepare"
 row(ROW, TWO, "blocks aborts", down("tm", "Prepared", before=True))
@@ -252,7 +264,8 @@ row(ROW, PAXOS, "commits", down("l1", "Accepted", 2, sent=1), down("rm1", "Commi
 ROW = "11 the coordinator, and its disk"
 LOST: dict[str, Any] = {"back_ms": 100, "loses_disk": True}
 row(ROW, TWO, "inconsistent", down("tm", "commit", sent=1, **LOST))
-row(ROW, THREE, "commits", down("tm", "Ack", 2, sent=1, **LOST))
+row(ROW, THREE, "commits", down("tm", "Ack", 2, sent=1))  # for good
+row(ROW, THREE, "inconsistent", down("tm", "Ack", 2, sent=1, **LOST))
 row(ROW, PAXOS, "commits", down("l1", "Accepted", 2, sent=1, **LOST))
 row(ROW, PAXOS, "commits", down("n1", "Accepted", 1, sent=1), apart=False)  # and an acceptor's
 
@@ -262,6 +275,16 @@ row(ROW, THREE, "commits", down("tm", "commit", sent=1), participants=3)
 row(ROW, THREE, "commits", down("tm", "commit", sent=2), participants=3)
 
 ROW = "13 everybody"
+VOTED = (down("rm1", "prepare"), down("rm2", "Prepare"), down("tm", "Prepared", 2))
+KNOWS = (down("rm1", "PreCommit"), down("rm2", "PreCommit"), down("tm", "Ack", 2, sent=0))
+SOME_KNOW = (down("tm", "commit", sent=1), down("rm1", "PreCommit"), down("rm2", "suspect"))
+for faults, ends in ((VOTED, "aborts"), (KNOWS, "commits"), (SOME_KNOW, "commits")):
+    participants = [fault for fault in faults if fault.at.node != "tm"]
+    for last in participants:  # all who are back wait for the last of them, but not for tm
+        back = (msgspec.structs.replace(one, **BACK) for one in participants if one is not last)
+        tm = [fault for fault in faults if fault.at.node == "tm"]
+        row(ROW, THREE, f"blocks {ends}", *tm, last, *back)
+    row(ROW, THREE, ends, *tm, *(msgspec.structs.replace(one, **BACK) for one in participants))
 row(
     ROW,
     PAXOS,
@@ -299,13 +322,25 @@ for name in ("a1", "a2"):
     row(ROW, PAXOS, "commits", down(name, "Vote", 2, sent=0, back_ms=100))
 
 ROW = "18 nobody, but the coordinator is taken to have failed: two lead"
-row(ROW, THREE, "inconsistent", Fate(arrives_ms=(LATE_MS,), message="PreCommit", in_order=True))
+# Two-phase commit has no rule by which another leads: they wait. One that led with a log of its own
+# would be the coordinator that has lost its disk, of row 11.
+row(ROW, TWO, "commits", Fate(arrives_ms=(LATE_MS,), message="Commit"))
+SLOW = Fate(arrives_ms=(LATE_MS,), message="PreCommit", in_order=True)
+row(ROW, THREE, "aborts", SLOW)  # it commits only if somebody has acknowledged
+row(ROW, THREE, "inconsistent", msgspec.structs.replace(SLOW, to="rm1"), asks=False)
 UNHEARD = (Fate(arrives_ms=(), message="Accepted", src=name, nth=1) for name in ("a1", "a2"))
 row(ROW, PAXOS, "commits", *UNHEARD)
 
 ROW = "19 nobody, but a coordinator is paused until another has ended the transaction"
 row(ROW, TWO, "commits", Pause(at=at("tm", "Prepared", 2), pause_ms=LATE_MS))  # they wait
-row(ROW, THREE, "inconsistent", Pause(at=at("tm", "Prepared", 2), pause_ms=LATE_MS))
+row(ROW, THREE, "aborts", Pause(at=at("tm", "Prepared", 2), pause_ms=LATE_MS))
+row(
+    ROW,
+    THREE,
+    "inconsistent",
+    Fate(arrives_ms=(), message="PreCommit", to="rm2"),
+    *(Pause(at=at(*one), pause_ms=LATE_MS) for one in (("tm", "Ack"), ("rm1", "PreCommit"))),
+)
 OLD = (Pause(at=at("l1", "lead"), pause_ms=LATE_MS), down("rm2", "Prepare", before=True))
 row(ROW, PAXOS, "aborts", *OLD)
 
@@ -344,19 +379,62 @@ FEW = frozenset({"l1", "a1", "rm1"})
 row(ROW, PAXOS, "blocks commits", Split(side=FEW, since_ms=3))
 
 ROW = "a partition that leaves no majority"
+ALONE_2 = Split(side=frozenset({"rm2"}), since_ms=3)
 ISLANDS = [Split(side=frozenset({name}), since_ms=3) for name in ("tm", "rm1", "rm2")]
 row(ROW, TWO, "blocks commits", *ISLANDS)
-row(ROW, THREE, "inconsistent", *ISLANDS)
+row(ROW, THREE, "aborts", *ISLANDS)  # no PreCommit arrives, and so none is acknowledged
+ALL_BUT_ONE_KNOW = (Split(side=frozenset({"tm"}), since_ms=5), ALONE_2)
+row(ROW, THREE, "inconsistent", *ALL_BUT_ONE_KNOW)
 APART = (Split(side=frozenset({name}), since_ms=1) for name in ("a1", "a2", "a3"))
 row(ROW, PAXOS, "blocks aborts", *APART)
 
 ROW = "a link that carries in one direction only"
 row(ROW, TWO, "aborts", Split(side=frozenset({"rm2"}), mute=True))
 row(ROW, TWO, "blocks commits", Split(side=frozenset({"tm"}), mute=True, since_ms=3))
-row(ROW, THREE, "inconsistent", Split(side=frozenset({"tm"}), mute=True, since_ms=3))
+row(ROW, THREE, "aborts", Split(side=frozenset({"tm"}), mute=True, since_ms=3))
 row(ROW, THREE, "inconsistent", Split(side=frozenset({"tm", "rm2"}), mute=True, since_ms=3))
 row(ROW, PAXOS, "commits", Split(side=frozenset({"l1"}), mute=True, since_ms=2))
 row(ROW, PAXOS, "commits", Split(side=frozenset({"a1"}), mute=True))
+
+LATER: dict[str, Any] = {"back_ms": 10_000}  # when those who came back before have ended
+ALONE_KNOWS = (
+    down("tm", "Ack", 2, sent=0, **LATER),  # it has committed
+    down("rm1", "PreCommit", **BACK),
+    down("rm2", "PreCommit", **BACK),
+)
+
+
+def test_3pc_is_inconsistent_after_a_total_failure_if_precommit_was_not_logged() -> None:
+    forgetful = build_world(THREE, mutant="forgets_precommit")
+    for world, how in ((three_phase_commit.small(), "commits"), (forgetful, "inconsistent")):
+        assert ending(run_exactly(world, ALONE_KNOWS, UNTIL_MS).judge.view()) == how
+
+
+class ForgetsConclusion(three_phase_commit.Participant):
+    concluded: Outcome | None = None
+
+
+class TakesPart(three_phase_commit.Participant):
+    def on_ask(self, ctx: Context, src: str, m: three_phase_commit.Ask) -> None:
+        ctx.send(src, three_phase_commit.State(self.standing))
+
+
+# tm stops when it has told rm1, which stops as well; rm2 aborts, and stops before it says so.
+ONE_KNOWS = (down("tm", "commit", sent=1), down("rm1", "PreCommit", back_ms=LATE_MS))
+GUARDS: list[tuple[type[Actor], int, tuple[Fault, ...]]] = [
+    (ForgetsConclusion, 2, (*ONE_KNOWS, down("rm2", "collect", sent=0, **BACK))),
+    (TakesPart, 3, (*ONE_KNOWS, down("rm2", "collect", sent=0))),
+]
+
+
+@pytest.mark.parametrize(("without", "participants", "faults"), GUARDS)
+def test_3pc_is_inconsistent_if_who_has_been_gone_takes_part_or_forgets_what_it_ended(
+    without: type[Actor], participants: int, faults: tuple[Fault, ...]
+) -> None:
+    world = three_phase_commit.world(participants)
+    for one, how in ((world, "aborts"), (swapped(world, without), "inconsistent")):
+        assert ending(run_exactly(one, faults, UNTIL_MS).judge.view()) == how
+
 
 CELLS = [(what, protocol) for what, cells in ROWS.items() for protocol in cells]
 
@@ -414,7 +492,6 @@ def test_3pc_breaks_by_one_late_message_or_if_its_nodes_ask_each_other_by_two(as
     one, two = "PreCommit tm rm1", "PreCommit tm rm2"
     assert broken == (
         {
-            frozenset({one, two}),
             *(frozenset({one, other}) for other in ("Ask rm1 rm2", "State rm2 rm1")),
             *(frozenset({two, other}) for other in ("Ask rm2 rm1", "State rm1 rm2")),
         }

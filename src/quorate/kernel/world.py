@@ -35,8 +35,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     `byzantine`: the nodes that may at any time send whatever of their universe, in place of what
     their processes say; each message with the node that it may be sent to.
     `synchronous`: its promises rest on the synchronous model, in which no message is lost or takes
-    more than 100 ms, forced writes included, and a node that crashes stays down; a swarm then draws
-    no other faults."""
+    more than 100 ms, forced writes included, and a node that crashes stays down, unless the world
+    is `returning`, too; a swarm then draws no other faults."""
 
     processes: tuple[Actor, ...]
     properties: tuple[Property, ...]
@@ -46,6 +46,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     crashable: frozenset[NodeId] | None = None
     bounds: tuple[str, ...] = ()
     synchronous: bool = False
+    returning: bool = False
     symmetry: tuple[tuple[tuple[str, ...], ...], ...] = ()
     byzantine: dict[NodeId, tuple[tuple[NodeId, Message], ...]] = {}
     bounded: Callable[[View], bool] | None = None

@@ -1,14 +1,20 @@
-"""Three-phase commit without one of its guards, where messages are neither lost nor late."""
+"""Three-phase commit without one of its guards, where messages are neither lost nor late; or, of
+those of recovery, where nobody takes over."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from quorate.kernel import Actor, Context, World
+from quorate.kernel import Actor, Context, Map, NodeId, World
 from quorate.mutants import Mutant, swapped
 from quorate.properties.commit import Outcome
 from quorate.protocols import three_phase_commit
-from quorate.protocols.three_phase_commit import Coordinator, Participant, Standing
+from quorate.protocols.three_phase_commit import (
+    Coordinator,
+    Participant,
+    PreCommit,
+    Standing,
+)
 
 
 class CoordinatorCommitsAtOnce(Coordinator):
@@ -42,21 +48,53 @@ class ParticipantGivesUp(Participant):
         Participant.on_timer(self, ctx, timer)
 
 
-def _swap(new: type[Actor]) -> Callable[..., World]:
+class ParticipantForgetsPreCommit(Participant):
+    precommitted: bool = False
+
+
+class ParticipantTakesPreCommit(Participant):
+    def on_pre_commit(self, ctx: Context, src: NodeId, m: PreCommit) -> None:
+        returned, self.returned = self.returned, Map()
+        Participant.on_pre_commit(self, ctx, src, m)
+        self.returned = returned
+
+
+class ParticipantWaitsForNobody(Participant):
+    def conclude_together(self, ctx: Context) -> None:
+        if self.returned:
+            precommitted = Standing.PRECOMMITTED in dict(self.returned.items()).values()
+            self.finish(ctx, Outcome.COMMITTED if precommitted else Outcome.ABORTED)
+
+
+class CoordinatorForgetsPreCommit(Coordinator):
+    precommits: bool = False
+
+
+class CoordinatorCommitsUnacknowledged(Coordinator):
+    def on_timer(self, ctx: Context, timer: str) -> None:
+        if timer == "acks":
+            return self.decide(ctx, Outcome.COMMITTED)
+        Coordinator.on_timer(self, ctx, timer)
+
+
+def _swap(new: type[Actor], recovery: bool) -> Callable[..., World]:
+    def small(participants: int = 2, crashes: int = 3) -> World:
+        return swapped(three_phase_commit.small(participants, crashes), new)
+
     def world(participants: int = 3) -> World:
         return swapped(three_phase_commit.world(participants), new)
 
-    return world
+    return small if recovery else world
 
 
-def _mutant(name: str, breaks: str, new: type[Actor]) -> Mutant:
+def _mutant(name: str, breaks: str, new: type[Actor], recovery: bool = False) -> Mutant:
     return Mutant(
         name=name,
         protocol="three_phase_commit",
         breaks=breaks,
         kills="AC1 agreement",
-        world=_swap(new),
-        found_by="seeds",
+        world=_swap(new, recovery),
+        found_by="check" if recovery else "seeds",
     )
 
 
@@ -78,4 +116,34 @@ MUTANTS = (
         ParticipantTakesOverAtOnce,
     ),
     _mutant("gives_up", "a participant that hears nothing aborts", ParticipantGivesUp),
+    _mutant(
+        "forgets_precommit",
+        "that all will commit does not survive a participant's crash",
+        ParticipantForgetsPreCommit,
+        recovery=True,
+    ),
+    _mutant(
+        "takes_precommit",
+        "a participant that has been gone takes a late PreCommit",
+        ParticipantTakesPreCommit,
+        recovery=True,
+    ),
+    _mutant(
+        "waits_for_nobody",
+        "a participant that has been gone decides without the others",
+        ParticipantWaitsForNobody,
+        recovery=True,
+    ),
+    _mutant(
+        "coordinator_forgets_precommit",
+        "a coordinator that comes back aborts, whatever it has told",
+        CoordinatorForgetsPreCommit,
+        recovery=True,
+    ),
+    _mutant(
+        "commits_unacknowledged",
+        "a coordinator commits although nobody has acknowledged",
+        CoordinatorCommitsUnacknowledged,
+        recovery=True,
+    ),
 )

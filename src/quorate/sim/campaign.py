@@ -65,8 +65,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     def faults(self, seed: int, world: World | None = None) -> Faults:
         """The faults under one seed; `world` is what `build` gives, if that is at hand."""
-        synchronous = (world or self.build()).synchronous
-        drawn = Faults.swarm(seed, synchronous) if self.swarm else Faults()
+        drawn = Faults.swarm(seed, world or self.build()) if self.swarm else Faults()
         if self.fault_settings.get("scheduler") == Scheduler.PCT.value:
             drawn = msgspec.structs.replace(drawn, topology=FULL, link_buffer=0)
         return drawn.with_settings(self.fault_settings)

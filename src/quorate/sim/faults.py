@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.kernel import UsageError
+from quorate.kernel import UsageError, World
 from quorate.sim.partitions import Shape
 from quorate.sim.topology import FULL, GRAPHS, is_topology
 
@@ -150,15 +150,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("with a strobe all clocks agree: leave drift_ppm and skew_ms at 0")
 
     @classmethod
-    def swarm(cls, seed: int, synchronous: bool = False, **fixed: Any) -> Faults:
+    def swarm(cls, seed: int, world: World | None = None, **fixed: Any) -> Faults:
         """Each seed draws knobs of its own, so that no two runs test the same weather.
 
-        `synchronous`: nodes stop, and nothing else happens that the synchronous model excludes.
+        If `world` is synchronous, nodes stop or come back, and nothing else happens.
         Source: Groce et al., Swarm Testing, ISSTA 2012.
         """
         draw = random.Random(f"{seed}/swarm")
-        if synchronous:
-            return cls(**(_synchronous(draw) | fixed))
+        if world is not None and world.synchronous:
+            return cls(**(_synchronous(draw, world.returning) | fixed))
 
         def maybe(most: float) -> float:
             return most * draw.random() ** 2 if draw.random() < 0.7 else 0.0
@@ -266,12 +266,21 @@ def _fewer(draw: random.Random, drawn: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in drawn.items() if name not in gone}
 
 
-def _synchronous(draw: random.Random) -> dict[str, Any]:
-    """Knobs that the synchronous model allows: nodes stop, and nothing else."""
-    return {
+def _synchronous(draw: random.Random, returning: bool) -> dict[str, Any]:
+    """Knobs that the synchronous model allows: nodes stop, or come back in half of the seeds."""
+    drawn = {
         "timing": Timing.SYNCHRONOUS,
         "delay_us": draw.choice(((500, 2_000), (1_000, 1_000), (0, 90_000), (50_000, 90_000))),
         "disk_us": draw.choice((0, 200, 5_000)),
         "stop_points": draw.choice((0, 1, 1, 2, 2, 3)),
         "survivable": False,
     }
+    if returning and draw.random() < 0.5:
+        drawn |= {
+            "stop_points": 0,
+            "crash_points": draw.randint(1, 5),
+            "crash_within": draw.choice((4, 12)),
+            "mid_step": draw.random(),
+            "down_ms": draw.choice(((1, 60), (50, 2_000), (1, 6_000))),
+        }
+    return drawn

@@ -1,43 +1,21 @@
-"""Three-phase commit: commit or abort everywhere, and never wait for who has stopped.
-
-Problem      the participants end one transaction in the same way, even if a coordinator is lost
-Source       Skeen, Nonblocking Commit Protocols, SIGMOD 1981; termination rules: Bernstein,
-             Hadzilacos and Goodman, Concurrency Control and Recovery, 1987, section 7.5
-Model        synchronous: no message is lost or late; any number of nodes may stop, for good
-Quorum       all participants to commit; all who have not failed to end without the coordinator
-Roles
-  Coordinator  decides as in two-phase commit, but tells all that it will before it commits
-  Participant  as in two-phase commit; when it hears nothing, it takes over in order of succession
-Messages
-  Prepare      coordinator → participants — now would be a good time to prepare
-  Prepared     participant → coordinator — I can commit and I can abort; you decide
-  PreCommit    coordinator, participant → participants — all are prepared; I shall commit
-  Ack          participant → coordinator, participant — I know that
-  Commit       coordinator, participant → participants — the transaction is committed
-  Abort        coordinator, participant ↔ participants — it is aborted
-  Inquire      participant → coordinator — not sent
-  Ask          participant → participants — I take over; how do you stand?
-  State        participant → participant — like this
-Stable
-  Coordinator.outcome       as in two-phase commit; nobody reads it while nodes do not return
-  Coordinator.precommits    what it has told, likewise
-  Participant.prepared      likewise
-  Participant.precommitted  likewise
-Guarantees   agreement, stability, unanimity, nontriviality, termination
-Cost         until all participants have ended: 5·participants - 1 - 4·colocated messages, 6 -
-             colocated message delays, 2·participants + 2 forced writes, 5 write delays
-Deviations   one coordinator for each rank; no recovery from a total failure; no promise needs Ack
-"""
+"""Three-phase commit, the roles: coordinator and participant, and what they tell each other."""
 
 from __future__ import annotations
 
 import enum
 
-from quorate.kernel import Actor, Context, Map, Message, Network, NodeId, Stable, World, placed
-from quorate.properties.commit import Outcome
-from quorate.properties.cost import Cost
+from quorate.kernel import Context, Map, Message, NodeId, Stable
+from quorate.properties.commit import Began, Outcome
 from quorate.protocols import two_phase_commit
-from quorate.protocols.two_phase_commit import NEWS, Abort, Commit, Inquire, Prepare, Prepared
+from quorate.protocols.two_phase_commit import (
+    INQUIRE_MS,
+    NEWS,
+    Abort,
+    Commit,
+    Inquire,
+    Prepare,
+    Prepared,
+)
 
 ACKS_MS = (500, 500)
 COLLECT_MS = (200, 200)
@@ -70,7 +48,11 @@ class State(Message, frozen=True):
     standing: Standing
 
 
-Msg = Prepare | Prepared | PreCommit | Ack | Commit | Abort | Inquire | Ask | State
+class Returned(Message, frozen=True):
+    standing: Standing
+
+
+Msg = Prepare | Prepared | PreCommit | Ack | Commit | Abort | Inquire | Ask | State | Returned
 
 
 class Coordinator(two_phase_commit.Coordinator):
@@ -80,24 +62,45 @@ class Coordinator(two_phase_commit.Coordinator):
     acks: frozenset[NodeId] = frozenset()
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
-        if not recovered:
-            two_phase_commit.Coordinator.on_start(self, ctx, recovered)
+        if self.precommits and self.outcome is None:
+            ctx.output(Began(self.participants))
+            return self.inquire(ctx)  # they may have committed without it, or aborted
+        two_phase_commit.Coordinator.on_start(self, ctx, recovered)
 
     def on_timer(self, ctx: Context, timer: str) -> None:
-        if timer != "commit":
-            return self.decide(ctx, Outcome.COMMITTED if self.precommits else Outcome.ABORTED)
-        self.precommits = True
-        ctx.cancel_timer("abort")
-        ctx.broadcast(self.participants, PreCommit())
-        ctx.set_timer("acks", ACKS_MS)
+        if timer == "abort":
+            return self.decide(ctx, Outcome.ABORTED)
+        if timer == "commit":
+            self.precommits = True
+            ctx.cancel_timer("abort")
+            ctx.broadcast(self.participants, PreCommit())
+            ctx.set_timer("acks", ACKS_MS)
+        elif self.acks:  # who has not acknowledged has failed
+            self.decide(ctx, Outcome.COMMITTED)
+        else:
+            self.inquire(ctx)  # all have failed, and may abort when they are back
 
     def on_ack(self, ctx: Context, src: NodeId, m: Ack) -> None:
         self.acks |= {src}
         if self.acks == self.participants and self.outcome is None:
             self.decide(ctx, Outcome.COMMITTED)
 
+    def on_inquire(self, ctx: Context, src: NodeId, m: Inquire) -> None:
+        if self.outcome is None:
+            return ctx.ignore("not decided yet")
+        ctx.send(src, NEWS[self.outcome])
+
+    def inquire(self, ctx: Context) -> None:
+        ctx.broadcast(self.participants, Inquire())
+        ctx.set_timer("inquire", INQUIRE_MS)
+
+    def on_commit(self, ctx: Context, src: NodeId, m: Commit) -> None:
+        if self.outcome is None:
+            self.decide(ctx, Outcome.COMMITTED)
+
     def decide(self, ctx: Context, outcome: Outcome) -> None:
         ctx.cancel_timer("acks")
+        ctx.cancel_timer("inquire")
         two_phase_commit.Coordinator.decide(self, ctx, outcome)
 
 
@@ -106,9 +109,12 @@ class Participant(two_phase_commit.Participant, kw_only=True):
 
     succession: tuple[NodeId, ...]
     asks: bool = True
+    takes_over: bool = True
     precommitted: Stable[bool] = False
+    concluded: Stable[Outcome | None] = None  # what it has decided for all
     states: Map[NodeId, Standing] = Map()
     unacknowledged: frozenset[NodeId] | None = None
+    returned: Map[NodeId, Standing] = Map()  # once it has been gone, all who have
 
     @property
     def others(self) -> tuple[NodeId, ...]:
@@ -121,14 +127,13 @@ class Participant(two_phase_commit.Participant, kw_only=True):
         prepared = Standing.UNCERTAIN if self.prepared else Standing.WORKING
         return Standing.PRECOMMITTED if self.precommitted else prepared
 
-    def on_start(self, ctx: Context, recovered: bool) -> None:
-        if not recovered:
-            two_phase_commit.Participant.on_start(self, ctx, recovered)
-
     def wait(self, ctx: Context) -> None:
         """Whoever comes before this one in the order has the time to take over, and to finish."""
         patience = SUSPECT_MS * (1 + self.succession.index(self.me))
-        ctx.set_timer("suspect", (patience, patience))
+        if self.returned:
+            ctx.set_timer("inquire", INQUIRE_MS)
+        elif self.takes_over:
+            ctx.set_timer("suspect", (patience, patience))
 
     def on_timer(self, ctx: Context, timer: str) -> None:
         if timer == "suspect":
@@ -143,6 +148,8 @@ class Participant(two_phase_commit.Participant, kw_only=True):
     def on_pre_commit(self, ctx: Context, src: NodeId, m: PreCommit) -> None:
         if self.outcome is not None:
             return ctx.ignore("already ended")
+        if self.returned:
+            return ctx.ignore("others may count on how it stood")
         self.precommitted = True
         ctx.send(src, Ack())
         self.wait(ctx)
@@ -150,6 +157,8 @@ class Participant(two_phase_commit.Participant, kw_only=True):
     # Termination: this participant takes over.
 
     def on_ask(self, ctx: Context, src: NodeId, m: Ask) -> None:
+        if self.returned and self.outcome is None:
+            return ctx.ignore("others may have ended without it")
         ctx.send(src, State(self.standing))
         if self.prepared and self.outcome is None:
             self.wait(ctx)
@@ -189,6 +198,7 @@ class Participant(two_phase_commit.Participant, kw_only=True):
             self.finish(ctx, Outcome.COMMITTED)
 
     def finish(self, ctx: Context, outcome: Outcome) -> None:
+        self.concluded = outcome
         self.end(ctx, outcome)
         ctx.broadcast(self.others, NEWS[outcome])
 
@@ -197,54 +207,37 @@ class Participant(two_phase_commit.Participant, kw_only=True):
         ctx.cancel_timer("suspect")
         ctx.cancel_timer("collect")
 
+    # Recovery: this participant has been gone.
 
-PROPERTIES = two_phase_commit.PROPERTIES
+    def on_start(self, ctx: Context, recovered: bool) -> None:
+        if self.concluded is not None:
+            return self.finish(ctx, self.concluded)  # again: it may not have left before the crash
+        if self.prepared:
+            self.returned = Map({self.me: self.standing})
+        two_phase_commit.Participant.on_start(self, ctx, recovered)
+        self.conclude_together(ctx)
 
+    def inquire(self, ctx: Context) -> None:
+        ctx.broadcast(self.others, Returned(self.standing))
+        two_phase_commit.Participant.inquire(self, ctx)
 
-def world(
-    participants: int = 3,
-    asks: bool = True,
-    spontaneous: bool = False,
-    colocated: bool = False,
-) -> World:
-    """Coordinator tm, and participants rm1…, of which the first prepares without being asked.
+    def on_inquire(self, ctx: Context, src: NodeId, m: Inquire) -> None:
+        if self.outcome is None:
+            return ctx.ignore("not ended yet")
+        ctx.send(src, NEWS[self.outcome])
 
-    `asks`: who hears nothing asks the others, or else goes by its own standing alone.
-    `spontaneous`: all prepare without being asked; `colocated`: tm is on the node of rm1.
-    """
-    names = tuple(f"rm{i}" for i in range(1, participants + 1))
-    first = names if spontaneous else names[:1]
-    works = (Participant(rm, "tm", rm in first, succession=names, asks=asks) for rm in names)
-    asked = frozenset(names) - frozenset(first)
-    roles: tuple[Actor, ...] = (Coordinator("tm", frozenset(names), asked), *works)
-    return World(
-        processes=placed(roles, two_phase_commit.beside) if colocated else roles,
-        properties=PROPERTIES,
-        synchronous=True,
-    )
+    def on_returned(self, ctx: Context, src: NodeId, m: Returned) -> None:
+        """Whoever has been gone takes no part, until there is nobody who has not."""
+        if self.outcome is not None:
+            return ctx.send(src, NEWS[self.outcome])
+        if not self.returned:
+            return ctx.ignore("it will be told")
+        self.returned = self.returned.put(src, m.standing)
+        self.conclude_together(ctx)
 
-
-def asynchronous(participants: int = 2, crashes: int = 0, asks: bool = True) -> World:
-    """Where a time-out may come while a message is still under way: it disagrees.
-
-    Its links lose nothing; `--network set` lets them lose and delay what they like.
-    """
-    base = world(participants, asks)
-    return World(
-        processes=base.processes, properties=PROPERTIES, network=Network.FIFO, crashes=crashes
-    )
-
-
-def cost(participants: int, colocated: bool) -> Cost:
-    """until all participants have ended"""
-    return Cost(
-        messages=5 * participants - 1 - 4 * colocated,
-        delays=6 - colocated,
-        forced_writes=2 * participants + 2,
-        write_delays=5,
-        spontaneous_write_delays=4,
-    )
-
-
-WORLDS = {"main": world, "asynchronous": asynchronous}
-QUIET: dict[str, object] = {}
+    def conclude_together(self, ctx: Context) -> None:
+        """Once all have been gone, what they logged is all that there is to know."""
+        if len(self.returned) == len(self.succession):
+            stand = {standing for _, standing in self.returned.items()}
+            precommitted = Standing.PRECOMMITTED in stand
+            self.finish(ctx, Outcome.COMMITTED if precommitted else Outcome.ABORTED)
