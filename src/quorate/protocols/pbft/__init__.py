@@ -23,6 +23,8 @@ Messages
   Bodies         replica → replica — these are the requests of that digest
   Fetch          replica → replicas — I need the state after this sequence number
   State          replica → replica — that is this
+  Wish           host → client — ask for this
+  Executed       host → replica — I have done what was next, with these results
 Stable
   Replica.view          or it would vote again in a view that it has left
   Replica.leaving       or it would say another thing of its past as it leaves for the same view
@@ -31,7 +33,7 @@ Stable
   Replica.prepared      or a new view would not learn of a request that may be committed
   Replica.batches       or nobody might know the requests that a new view has to begin with
   Replica.checkpoints   or a quorum that let the log go might have no checkpoint in its place
-  Replica.state         written without forcing: losing it costs a repetition, nothing else
+  Replica.bodies        the same, for what the host's service stands at
   Replica.new_view      or its primary could not tell those that wait how the view began
 Guarantees   replica_agreement, exactly_once, one_order, request_validity, true_results,
              prepared_first, result_accepted, replica_progress
@@ -69,6 +71,7 @@ from quorate.protocols.pbft.messages import (
     PrePrepare,
     Reply,
     Request,
+    Wish,
     group_of,
     named,
 )
@@ -83,34 +86,50 @@ class Client(Actor):
     group: Group
     count: int
     done: int = 0
+    wanted: Operation | None = None
     view: int = 0
     replies: Map[NodeId, Reply] = Map()
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
-        self.ask(ctx, (self.group.primary(self.view),))
+        self.go_on(ctx)
+
+    def go_on(self, ctx: Context) -> None:
+        """Ask for the next of its own operations, if there is one."""
+        if self.done < self.count:
+            number = self.done + 1
+            self.want(ctx, Operation(self.me, number, f"{self.me}.{number}".encode()))
+
+    def on_wish(self, ctx: Context, src: NodeId, m: Wish) -> None:
+        if src != self.me or self.wanted is not None or m.timestamp <= self.done:
+            return ctx.ignore("not a wish of its host, one after the other")
+        self.want(ctx, Operation(self.me, m.timestamp, m.op))
+
+    def want(self, ctx: Context, wanted: Operation) -> None:
+        self.wanted = wanted
+        self.ask(ctx, wanted, (self.group.primary(self.view),))
 
     def on_timer(self, ctx: Context, timer: str) -> None:
-        self.ask(ctx, self.group.nodes)
+        if self.wanted is not None:
+            self.ask(ctx, self.wanted, self.group.nodes)
 
-    def ask(self, ctx: Context, whom: tuple[NodeId, ...]) -> None:
-        if self.done == self.count:
-            return ctx.cancel_timer("retry")
-        wanted = Operation(self.me, self.done + 1, f"{self.me}.{self.done + 1}".encode())
+    def ask(self, ctx: Context, wanted: Operation, whom: tuple[NodeId, ...]) -> None:
         ctx.output(Requested(wanted.client, wanted.timestamp, wanted.op))
         ctx.broadcast(whom, Request(self.group.seal(ctx, wanted)))
         if self.group.resends:
             ctx.set_timer("retry", RETRY_MS)
 
     def on_reply(self, ctx: Context, src: NodeId, m: Reply) -> None:
-        if m.timestamp != self.done + 1 or src not in self.group.nodes:
+        wanted = self.wanted
+        if wanted is None or m.timestamp != wanted.timestamp or src not in self.group.nodes:
             return ctx.ignore("not a reply to the open request")
         self.replies = self.replies.put(src, m)
         same = {n: reply for n, reply in self.replies.items() if reply.result == m.result}
         if self.group.weak.won(frozenset(same)):
             ctx.output(Accepted(self.me, m.timestamp, m.result))
             self.view = min(reply.view for reply in same.values())
-            self.done, self.replies = self.done + 1, Map()
-            self.ask(ctx, (self.group.primary(self.view),))
+            self.done, self.wanted, self.replies = m.timestamp, None, Map()
+            ctx.cancel_timer("retry")
+            self.go_on(ctx)
 
 
 PROPERTIES = (

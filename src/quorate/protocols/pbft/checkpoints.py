@@ -5,7 +5,8 @@ Source: Castro and Liskov, TOCS 20(4) 2002, sections 4.3 and 4.6.
 
 from __future__ import annotations
 
-from quorate.kernel import Actor, Context, Lazy, Map, NodeId, Stable
+from quorate.kernel import Actor, Context, Map, NodeId, Stable
+from quorate.properties.log import Installed
 from quorate.properties.replication import Committed
 from quorate.protocols.pbft.messages import (
     NULL,
@@ -15,6 +16,8 @@ from quorate.protocols.pbft.messages import (
     Checkpoint,
     Fetch,
     Group,
+    Operation,
+    Ordered,
     Reply,
     Sealed,
     Snapshot,
@@ -41,7 +44,10 @@ class Log(Actor):
     prepared: Stable[Map[int, Vote]] = Map()
     batches: Stable[Map[bytes, Batch]] = Map()
     checkpoints: Stable[Map[int, Snapshot]] = Map({0: Snapshot()})  # the stable one and later ones
-    state: Lazy[Snapshot] = Snapshot()
+    bodies: Stable[Map[int, bytes]] = Map()  # of these, what the host's service stands at
+    state: Snapshot = Snapshot()
+    running: tuple[Operation, ...] | None = None  # what the host is executing
+    turn: int = 0
     claims: Map[NodeId, Claims] = Map()  # of each replica, its latest checkpoints
     prepares: Votes = Map()
     commits: Votes = Map()
@@ -82,7 +88,7 @@ class Log(Actor):
 
     def execute(self, ctx: Context) -> None:
         """Execute whatever is committed and next."""
-        while not self.leaving:
+        while not self.leaving and self.running is None:
             seq, vote = self.state.seq + 1, self.prepared.get(self.state.seq + 1)
             if vote is None or vote.view != self.view:
                 return
@@ -94,14 +100,31 @@ class Log(Actor):
             self.run(ctx, vote.digest)
 
     def run(self, ctx: Context, chosen: bytes) -> None:
-        self.state, done = self.state.after(self.batches.get(chosen) or ())
-        ctx.output(Committed(self.view, self.state.seq, chosen, self.group.strong.faults))
+        """Execute what is next, or have the host do that."""
+        seq, operations = self.state.seq + 1, self.state.fresh(self.batches.get(chosen) or ())
+        ctx.output(Committed(self.view, seq, chosen, self.group.strong.faults))
+        due = seq % self.group.interval == 0
+        if self.group.served and (operations or due):
+            self.running, self.turn = operations, self.turn + 1
+            return ctx.output(Ordered(self.turn, seq, operations, due))
+        self.finish(ctx, operations, (), b"")
+
+    def finish(
+        self,
+        ctx: Context,
+        operations: tuple[Operation, ...],
+        results: tuple[bytes, ...],
+        body: bytes,
+    ) -> None:
+        """The next operations are executed, here or by the host; `body` is where that leads."""
+        service = digest(body) if body else self.state.service
+        self.state, done = self.state.after(operations, results, service)
         for each in done:
             ctx.output(each)
             ctx.send(each.client, Reply(self.view, each.timestamp, each.result))
         self.settle(ctx, progress=bool(done))
         if self.state.seq % self.group.interval == 0:
-            self.take_checkpoint(ctx)
+            self.take_checkpoint(ctx, body)
 
     def settle(self, ctx: Context, progress: bool) -> None:
         """Requests that have their answer are pending no more; others get their full time."""
@@ -121,8 +144,10 @@ class Log(Actor):
 
     # Checkpoints: what a quorum has, the others can get; so the log up to there can go.
 
-    def take_checkpoint(self, ctx: Context) -> None:
+    def take_checkpoint(self, ctx: Context, body: bytes) -> None:
         self.checkpoints = self.checkpoints.put(self.state.seq, self.state)
+        if body:
+            self.bodies = self.bodies.put(self.state.seq, body)
         ctx.broadcast(self.others, Checkpoint(self.state.seq, digest(self.state)))
         self.stabilize(ctx)
 
@@ -151,6 +176,7 @@ class Log(Actor):
 
     def forget(self, stable: int) -> None:
         self.checkpoints = self.checkpoints.drop([s for s in self.checkpoints if s < stable])
+        self.bodies = self.bodies.drop([s for s in self.bodies if s < stable])
         self.pre_prepared = self.pre_prepared.drop([s for s in self.pre_prepared if s <= stable])
         self.prepared = self.prepared.drop([s for s in self.prepared if s <= stable])
         self.prepares = self.prepares.drop([key for key in self.prepares if key[0] <= stable])
@@ -184,15 +210,21 @@ class Log(Actor):
         snapshot = self.checkpoints.get(m.seq)
         if snapshot is None:
             return ctx.ignore("no such checkpoint")
-        ctx.send(src, State(snapshot))
+        ctx.send(src, State(snapshot, self.bodies.get(m.seq) or b""))
 
     def on_state(self, ctx: Context, src: NodeId, m: State) -> None:
-        if not self.lacks((m.snapshot.seq, digest(m.snapshot))):
+        if not self.lacks(m.claim):
             return ctx.ignore("not a state that is vouched for, or not a new one")
-        self.state = m.snapshot
+        self.stand_at(ctx, m.snapshot, m.body)
         self.settle(ctx, progress=True)
-        self.take_checkpoint(ctx)
+        self.take_checkpoint(ctx, m.body)
         self.execute(ctx)
+
+    def stand_at(self, ctx: Context, snapshot: Snapshot, body: bytes) -> None:
+        """Go on from there; what the host is executing, if anything, leads elsewhere."""
+        self.state, self.running = snapshot, None
+        if body:
+            ctx.output(Installed(snapshot.seq, body))
 
     def on_bodies(self, ctx: Context, src: NodeId, m: Bodies) -> None:
         if named(m.batch) not in self.missing():

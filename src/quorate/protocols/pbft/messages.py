@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 from quorate.kernel import (
     Authenticated,
     Byzantine,
     Context,
+    Fact,
     Message,
     NodeId,
     Signed,
@@ -17,21 +16,14 @@ from quorate.kernel import (
     UsageError,
 )
 from quorate.kernel.authentic import C
-from quorate.properties.replication import Performed
-
-NULL = b""
-"""The digest of the null request, which fills a sequence number and does nothing."""
-
-
-def digest(value: object) -> bytes:
-    """A collision-resistant digest of a message or a batch, the same in every process."""
-    return hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=32).digest()
+from quorate.protocols.pbft.state import NULL, Batch, Operation, Sealed, Snapshot, Vote, digest
 
 
 class Group(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """The replicas, and what all of them were configured with: `signed`, or MACs; a checkpoint
     every `interval` requests, and at most `window` above a stable one. For the checker: nobody
-    goes beyond view `views_max`, if that is not 0, or says anything again unless it `resends`."""
+    goes beyond view `views_max`, if that is not 0, or says anything again unless it `resends`.
+    `served`: the service is the host's, in place of the one that is built in, which counts."""
 
     strong: Byzantine
     weak: Threshold
@@ -40,6 +32,7 @@ class Group(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     window: int
     views_max: int
     resends: bool
+    served: bool = False
 
     @property
     def nodes(self) -> tuple[NodeId, ...]:
@@ -57,68 +50,29 @@ class Group(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 def group_of(
     nodes: int, signed: bool, interval: int, window: int, views: int, resends: bool
 ) -> Group:
-    """Replicas r1…, of which f = ⌊(nodes - 1) / 3⌋ may be faulty in any way."""
-    faults = (nodes - 1) // 3
+    """Replicas r1…, which execute nothing but counting."""
+    names = tuple(f"r{i}" for i in range(1, nodes + 1))
+    return Group(*quorums(names), signed, *spaced(interval, window), views, resends)
+
+
+def quorums(names: tuple[NodeId, ...]) -> tuple[Byzantine, Threshold]:
+    """Strong and weak ones of replicas, f = ⌊(n - 1) / 3⌋ of which may be faulty in any way."""
+    faults = (len(names) - 1) // 3
     if faults < 1:
-        raise UsageError(f"{nodes} replicas tolerate no traitor: take 4 or more")
+        raise UsageError(f"{len(names)} replicas tolerate no traitor: take 4 or more")
+    return Byzantine(names, faults), Threshold(names, faults + 1)
+
+
+def spaced(interval: int, window: int) -> tuple[int, int]:
+    """The two, if they go together."""
     if not 0 < interval <= window:
         raise UsageError(f"a window of {window} has no room for a checkpoint every {interval}")
-    names = tuple(f"r{i}" for i in range(1, nodes + 1))
-    strong, weak = Byzantine(names, faults), Threshold(names, faults + 1)
-    return Group(strong, weak, signed, interval, window, views, resends)
-
-
-class Vote(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
-    """For a digest, in a view; at which sequence number, the context says."""
-
-    view: int
-    digest: bytes
-
-
-class Operation(Message, frozen=True, order=True):
-    """What a client wants done, once: its timestamps only rise."""
-
-    client: NodeId
-    timestamp: int
-    op: bytes
-
-
-Sealed = Signed[Operation] | Authenticated[Operation]
-Batch = tuple[Sealed, ...]
+    return interval, window
 
 
 def named(batch: Batch) -> bytes:
     """The digest of a batch: of what is asked for, however that is sealed."""
     return digest(tuple(sealed.content for sealed in batch)) if batch else NULL
-
-
-class Snapshot(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """Where requests 1 to `seq` lead: the service, which counts operations and remembers them by
-    a digest; and the latest of each client, so that no operation is ever performed again."""
-
-    seq: int = 0
-    count: int = 0
-    history: bytes = b""
-    latest: tuple[Performed, ...] = ()
-
-    def answer(self, client: NodeId) -> Performed:
-        """The latest that was performed for a client."""
-        known = (done for done in self.latest if done.client == client)
-        return next(known, Performed(client, 0, b"", b""))
-
-    def after(self, batch: Batch) -> tuple[Snapshot, tuple[Performed, ...]]:
-        """The next snapshot, and what was performed to get there."""
-        count, history, new = self.count, self.history, []
-        latest = {done.client: done for done in self.latest}
-        for it in (sealed.content for sealed in batch):
-            if it.client in latest and it.timestamp <= latest[it.client].timestamp:
-                continue
-            count, history = count + 1, digest((history, it))
-            done = Performed(it.client, it.timestamp, it.op, str(count).encode())
-            latest[it.client] = done
-            new.append(done)
-        by_client = tuple(latest[client] for client in sorted(latest))
-        return Snapshot(self.seq + 1, count, history, by_client), tuple(new)
 
 
 class Past(Message, frozen=True):
@@ -143,6 +97,27 @@ class Beginning(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     def last(self) -> int:
         """The sequence number of the last of these requests."""
         return self.seq + len(self.digests)
+
+
+class Ordered(Fact, frozen=True):
+    """These operations are the next that this replica's host is to execute; `due`: and then to
+    tell its whole state. The answer repeats `turn`."""
+
+    turn: int
+    seq: int
+    operations: tuple[Operation, ...]
+    due: bool
+
+
+class Wish(Message, frozen=True):
+    timestamp: int
+    op: bytes
+
+
+class Executed(Message, frozen=True):
+    turn: int
+    results: tuple[bytes, ...]
+    body: bytes
 
 
 class Request(Message, frozen=True):
@@ -213,9 +188,16 @@ class Fetch(Message, frozen=True):
 
 class State(Message, frozen=True):
     snapshot: Snapshot
+    body: bytes = b""
+
+    @property
+    def claim(self) -> tuple[int, bytes]:
+        """What must be vouched for; that the body is the snapshot's, anyone can see."""
+        whole = self.snapshot.service == (digest(self.body) if self.body else NULL)
+        return self.snapshot.seq, digest(self.snapshot) if whole else NULL
 
 
 Msg = (
     Request | PrePrepare | Prepare | Commit | Reply | Checkpoint | ViewChange
-    | ViewChangeAck | NewView | Status | Bodies | Fetch | State
+    | ViewChangeAck | NewView | Status | Bodies | Fetch | State | Wish | Executed
 )  # fmt: skip

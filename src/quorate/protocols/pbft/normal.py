@@ -13,6 +13,7 @@ from quorate.protocols.pbft.messages import (
     Bodies,
     Checkpoint,
     Commit,
+    Executed,
     Prepare,
     PrePrepare,
     Reply,
@@ -181,6 +182,15 @@ class Orderer(Log):
             self.prepared = self.prepared.put(seq, vote)
             ctx.output(Prepared(self.view, seq, accepted))
             ctx.broadcast(self.others, Commit(self.view, seq, accepted))
+        self.execute(ctx)
+        if self.leads:
+            self.propose(ctx)
+
+    def on_executed(self, ctx: Context, src: NodeId, m: Executed) -> None:
+        if src != self.me or self.running is None or m.turn != self.turn:
+            return ctx.ignore("not what the host was asked for")
+        operations, self.running = self.running, None
+        self.finish(ctx, operations, m.results, m.body)
         self.execute(ctx)
         if self.leads:
             self.propose(ctx)

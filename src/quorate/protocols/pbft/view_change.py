@@ -30,6 +30,8 @@ class Replica(Orderer):
     new_view: Stable[NewView | None] = None  # of this view, or of one that is to begin
 
     def on_start(self, ctx: Context, recovered: bool) -> None:
+        last, snapshot = max(self.checkpoints.items())
+        self.stand_at(ctx, snapshot, self.bodies.get(last) or b"")
         # What is on disk may never have been said.
         for seq, vote in self.prepared.sorted():
             ctx.output(Prepared(vote.view, seq, vote.digest))
