@@ -81,7 +81,8 @@ def _swap(new: type[Actor], recovery: bool) -> Callable[..., World]:
     def small(participants: int = 2, crashes: int = 3) -> World:
         return swapped(three_phase_commit.small(participants, crashes), new)
 
-    def world(participants: int = 3) -> World:
+    # More who may be uncertain make it likelier that one of them comes to lead.
+    def world(participants: int = 2 + (new is ParticipantCommitsOverUncertain)) -> World:
         return swapped(three_phase_commit.world(participants), new)
 
     return small if recovery else world
