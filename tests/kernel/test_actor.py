@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import pytest
@@ -34,6 +34,7 @@ from quorate.kernel import (
     Timed,
     Timeout,
     UsageError,
+    messages_of,
     plan_of,
 )
 
@@ -310,6 +311,30 @@ def test_one_handler_may_take_several_messages() -> None:
         def on_either(self, ctx: Context, src: NodeId, m: Add | Note) -> None: ...
 
     assert set(plan_of(Either).handlers) == {Add, Note}
+
+
+P = TypeVar("P", bound=Message)
+
+
+class Parcel(Message, Generic[P], frozen=True):
+    content: P
+
+
+class Porter(Actor, Generic[P]):
+    def on_parcel(self, ctx: Context, src: NodeId, m: Parcel[P]) -> None:
+        ctx.send(src, m.content)
+
+
+class Adder(Porter[Add]):
+    pass
+
+
+def test_a_generic_message_is_handled_and_read_as_what_its_actor_is_made_of() -> None:
+    _, effects = Adder("n").step(Receive("m", Parcel(Add(1))))
+    assert effects == (Send("m", Add(1)),)
+    assert messages_of((Adder("n"),)) == (Parcel[Add],)
+    text = msgspec.json.encode(Parcel(Add(1)))
+    assert msgspec.json.decode(text, type=messages_of((Adder("n"),))[0]) == Parcel(Add(1))
 
 
 def test_a_handler_without_a_message_annotation_is_refused_by_name() -> None:

@@ -6,6 +6,7 @@ Source of the shape: Lynch, Distributed Algorithms (1996), chapter 8 (I/O automa
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Self
@@ -149,6 +150,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What the kernel knows about an actor class: who handles what, what is durable, its step."""
 
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]]
+    messages: tuple[Any, ...]  # what they are handlers of, with what a generic message is made of
     stable: Fields
     lazy: Fields
     step: Any
@@ -247,12 +249,15 @@ def _build(cls: type[Actor]) -> Plan:
             if "durable" in extra:
                 durable[extra["durable"]].append(field)
     handlers: dict[type[Message], Callable[[Any, Context, NodeId, Any], None]] = {}
+    messages: list[Any] = []
+    given = _given(cls)
     for name, function in inspect.getmembers(cls, inspect.isfunction):
         if not name.startswith("on_") or hasattr(Actor, name):
             continue
         bound = typing.get_type_hints(function).get("m")
-        kinds = typing.get_args(bound) or (bound,)
-        for kind in kinds:
+        is_union = typing.get_origin(bound) in (typing.Union, types.UnionType)
+        for hint in typing.get_args(bound) if is_union else (bound,):
+            kind = typing.get_origin(hint) or hint
             if not (isinstance(kind, type) and issubclass(kind, Message)):
                 raise UsageError(
                     f"{cls.__name__}.{name}: annotate `m` with its message, not with {bound}"
@@ -261,9 +266,23 @@ def _build(cls: type[Actor]) -> Plan:
                 raise UsageError(f"{cls.__name__} has two handlers for {kind.__name__}")
             _check_message(kind)
             handlers[kind] = function
+            parameters = getattr(hint, "__parameters__", ())
+            messages.append(hint[tuple(given[p] for p in parameters)] if parameters else hint)
     stable, lazy = tuple(durable["stable"]), tuple(durable["lazy"])
     logged, unlogged = (_write_step(cls, handlers, *of) for of in ((stable, lazy), ((), ())))
-    return Plan(handlers, stable, lazy, logged, unlogged)
+    return Plan(handlers, tuple(messages), stable, lazy, logged, unlogged)
+
+
+def _given(cls: type[Actor]) -> dict[Any, Any]:
+    """What a class, or one that it is made of, gives for the type variables of generic actors; a
+    variable that nobody gives anything for stands for itself."""
+    given: dict[Any, Any] = {}
+    for each in cls.__mro__:
+        for base in each.__dict__.get("__orig_bases__", ()):
+            variables = getattr(typing.get_origin(base), "__parameters__", typing.get_args(base))
+            for variable, argument in zip(variables, typing.get_args(base), strict=True):
+                given.setdefault(variable, given.get(argument, argument))
+    return given
 
 
 def _check_message(kind: type[Message]) -> None:

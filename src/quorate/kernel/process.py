@@ -144,11 +144,11 @@ def unforced_after(
 
 
 def messages_of(actors: tuple[Actor, ...]) -> tuple[type, ...]:
-    """The classes of message that any of `actors` handles, by name."""
+    """The types of message that any of `actors` handles, by name."""
     kinds = {
         kind
         for actor in actors
         for role in roles_of(actor)
-        for kind in plan_of(type(role)).handlers
+        for kind in plan_of(type(role)).messages
     }
     return tuple(sorted(kinds, key=lambda kind: kind.__name__))

@@ -101,7 +101,7 @@ def find(name: str) -> Protocol:
         summary=summary.rstrip("."),
         module=module.__name__,
         actors=tuple(getattr(module, role) for role in roles),
-        messages=typing.get_args(module.Msg) or (module.Msg,),
+        messages=_plain(typing.get_args(module.Msg) or (module.Msg,)),
         properties=module.PROPERTIES,
         worlds=module.WORLDS,
         quiet=module.QUIET,
@@ -202,6 +202,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     there = ", ".join(options) if options else "none"
     return UsageError(f"there is no {what} {name!r}.{hint} There is: {there}")
+
+
+def _plain(kinds: tuple[Any, ...]) -> tuple[type[Message], ...]:
+    """Classes of message, whatever those that are generic are made of."""
+    return tuple(typing.get_origin(kind) or kind for kind in kinds)
 
 
 def _sections(body: str) -> dict[str, str]:
